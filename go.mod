@@ -1,0 +1,3 @@
+module github.com/pxe-pilot/pxe-pilot
+
+go 1.26.8

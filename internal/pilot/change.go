@@ -1,0 +1,234 @@
+package pilot
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// A HostRef names a host by its name, by one of its MAC addresses, or by both,
+// which must then agree. A Name that no host has may be a MAC address, too.
+type HostRef struct{ Name, MAC string }
+
+// A Change is a request to change what hosts boot. All of it is done, or
+// nothing, except for hosts that SkipRefused leaves out.
+type Change struct {
+	Want          pxepilot.Want
+	Configuration string // for Deploy
+	Hosts         []HostRef
+	All           bool // every host, in place of Hosts
+	DryRun        bool // plan only
+	SkipRefused   bool // do what can be done and report the rest
+	DropUncovered bool // let a host's loaders that the configuration has no variant for fall to their default
+	Force         bool // keep a regular file that is in the way under another name, and go on
+}
+
+// An Outcome is what a Change did, or would do.
+type Outcome struct {
+	Hosts []Result // in the order asked
+	Steps []pxepilot.Step
+}
+
+// A Result tells of one host.
+type Result struct {
+	Host          string
+	Configuration string // what it boots now; empty when cleared or refused
+	Refused       error  // why nothing was done to it, or nil
+}
+
+// Change checks a request against the rules and carries it out.
+func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
+	site := p.site()
+	hosts, err := resolve(site.Inventory, c)
+	if err != nil {
+		return nil, err
+	}
+	var out Outcome
+	out.Steps, err = site.Root.Change(ctx, site.Inventory, c.DryRun, func(view *pxepilot.View) ([]pxepilot.Move, error) {
+		var moves []pxepilot.Move
+		moves, out.Hosts, err = decide(view, hosts, c)
+		return moves, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// resolve finds the hosts of a request: each once, and each known.
+func resolve(inv *pxepilot.Inventory, c Change) ([]*pxepilot.Host, error) {
+	if c.All {
+		return inv.Hosts(), nil
+	}
+	if len(c.Hosts) == 0 {
+		return nil, pxepilot.Errorf(pxepilot.Invalid, "no host was named; say for which hosts")
+	}
+	hosts := make([]*pxepilot.Host, 0, len(c.Hosts))
+	seen := make(map[*pxepilot.Host]bool, len(c.Hosts))
+	for i, ref := range c.Hosts {
+		h, err := find(inv, ref, i)
+		if err != nil {
+			return nil, err
+		}
+		if seen[h] {
+			return nil, pxepilot.Errorf(pxepilot.Conflict, "host %s is named twice", pxepilot.Quote(h.Name))
+		}
+		seen[h] = true
+		hosts = append(hosts, h)
+	}
+	return hosts, nil
+}
+
+func find(inv *pxepilot.Inventory, ref HostRef, at int) (*pxepilot.Host, error) {
+	if ref.Name == "" && ref.MAC == "" {
+		return nil, pxepilot.Errorf(pxepilot.Invalid, "host %d of the list has neither a name nor a mac_address", at+1)
+	}
+	var byMAC *pxepilot.Host
+	if ref.MAC != "" {
+		m, err := pxepilot.ParseMAC(ref.MAC)
+		if err != nil {
+			return nil, pxepilot.Errorf(pxepilot.Invalid, "host %d of the list: %v", at+1, err)
+		}
+		if byMAC = inv.ByMAC(m); byMAC == nil {
+			return nil, pxepilot.Errorf(pxepilot.NotFound, "no host has the MAC address %s", m)
+		}
+	}
+	if ref.Name == "" {
+		return byMAC, nil
+	}
+	h := inv.Find(ref.Name)
+	if h == nil {
+		return nil, hostNotFound(inv, ref.Name)
+	}
+	if byMAC != nil && byMAC != h {
+		return nil, pxepilot.Errorf(pxepilot.Conflict, "host %s does not have the MAC address %s, which is host %s's",
+			pxepilot.Quote(h.Name), ref.MAC, pxepilot.Quote(byMAC.Name))
+	}
+	return h, nil
+}
+
+// decide applies the rules to each host and returns what is to be done. Without
+// SkipRefused one refused host refuses all.
+func decide(view *pxepilot.View, hosts []*pxepilot.Host, c Change) ([]pxepilot.Move, []Result, error) {
+	var configuration pxepilot.Configuration
+	if c.Want == pxepilot.Deploy {
+		var ok bool
+		if configuration, ok = view.Configuration(c.Configuration); !ok {
+			return nil, nil, configurationNotFound(view, c.Configuration)
+		}
+	}
+	moves := make([]pxepilot.Move, 0, len(hosts))
+	results := make([]Result, 0, len(hosts))
+	var refused []error
+	for _, h := range hosts {
+		status := view.Of(h)
+		err := refuse(status, configuration, c)
+		if err != nil {
+			refused = append(refused, err)
+			results = append(results, Result{Host: h.Name, Refused: err})
+			continue
+		}
+		moves = append(moves, pxepilot.Move{Host: h, Want: c.Want, Configuration: c.Configuration, Force: c.Force})
+		r := Result{Host: h.Name}
+		switch c.Want {
+		case pxepilot.Deploy:
+			r.Configuration = c.Configuration
+		case pxepilot.Repair:
+			r.Configuration = status.Configuration
+		}
+		results = append(results, r)
+	}
+	if len(refused) > 0 && (!c.SkipRefused || len(moves) == 0) {
+		return nil, nil, join(refused)
+	}
+	return moves, results, nil
+}
+
+// refuse says why a host must not be changed as asked, or nil.
+func refuse(s *pxepilot.HostStatus, configuration pxepilot.Configuration, c Change) error {
+	if c.Want == pxepilot.Repair {
+		return refuseRepair(s)
+	}
+	if !c.Force {
+		for _, l := range s.Links {
+			if l.State == pxepilot.Unmanaged {
+				return pxepilot.Errorf(pxepilot.Conflict,
+					"host %s: %s is not a link but somebody else's file; move it away, or have it kept beside with --force",
+					pxepilot.Quote(s.Host.Name), l.Path)
+			}
+		}
+	}
+	if c.Want != pxepilot.Deploy {
+		return nil
+	}
+	var covered, uncovered []string
+	for _, b := range loaders(s) {
+		if configuration.Covers(b) {
+			covered = append(covered, b)
+		} else {
+			uncovered = append(uncovered, b)
+		}
+	}
+	switch {
+	case len(uncovered) == 0:
+		return nil
+	case len(covered) == 0:
+		return pxepilot.Errorf(pxepilot.Conflict, "host %s: configuration %s has no variant for any of its loaders (%s)",
+			pxepilot.Quote(s.Host.Name), pxepilot.Quote(configuration.Name), strings.Join(uncovered, ", "))
+	case c.DropUncovered:
+		return nil
+	}
+	return pxepilot.Errorf(pxepilot.Conflict,
+		"host %s: configuration %s has no variant for its loader %s, which would fall to its default; "+
+			"add the variant, list the host's bootloaders in the file, or accept it with --drop-uncovered",
+		pxepilot.Quote(s.Host.Name), pxepilot.Quote(configuration.Name), strings.Join(uncovered, ", "))
+}
+
+// refuseRepair says why the links of a host cannot be brought into shape without
+// changing what it boots. Links that are missing (a MAC address or a loader that
+// is new in the file) are no reason: they get what the others have.
+func refuseRepair(s *pxepilot.HostStatus) error {
+	configuration := ""
+	for _, l := range s.Links {
+		switch {
+		case l.State == pxepilot.None:
+			continue
+		case l.Configuration == "":
+			return pxepilot.Errorf(pxepilot.Conflict, "host %s: %s is %s, so that nothing tells what it should boot; deploy a configuration to it",
+				pxepilot.Quote(s.Host.Name), l.Path, l.State)
+		case configuration != "" && l.Configuration != configuration:
+			return pxepilot.Errorf(pxepilot.Conflict, "host %s: its links lead to different configurations (%s and %s); deploy the one that is meant",
+				pxepilot.Quote(s.Host.Name), pxepilot.Quote(configuration), pxepilot.Quote(l.Configuration))
+		}
+		configuration = l.Configuration
+	}
+	return nil
+}
+
+// loaders lists the loaders that count for a host, in declared order.
+func loaders(s *pxepilot.HostStatus) []string {
+	var names []string
+	for _, l := range s.Links {
+		if n := len(names); n == 0 || names[n-1] != l.Bootloader {
+			names = append(names, l.Bootloader)
+		}
+	}
+	return names
+}
+
+// join makes one refusal out of many: the first few in full, the rest counted.
+func join(refused []error) error {
+	const most = 3
+	parts := make([]string, 0, most+1)
+	for i, err := range refused {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more hosts", len(refused)-most))
+			break
+		}
+		parts = append(parts, err.Error())
+	}
+	code := pxepilot.ErrorCode(refused[0])
+	return pxepilot.Errorf(code, "%s", strings.Join(parts, "; "))
+}

@@ -1,0 +1,128 @@
+// Package pilot holds the use cases: list, show, deploy, clear, repair. Every
+// rule about what may be done to a host is here, once: the HTTP API and whatever
+// other edge there is only translate. The package declares the small interfaces
+// that it needs; the rooms that do I/O satisfy them without knowing.
+package pilot
+
+import (
+	"context"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// A Root is the TFTP root: what is seen in it, and how it is changed.
+type Root interface {
+	// View tells what is there now for the hosts of an inventory.
+	View(context.Context, *pxepilot.Inventory) (*pxepilot.View, error)
+	// Read returns the variants of a configuration, in declared order.
+	Read(ctx context.Context, configuration string) ([]pxepilot.Variant, error)
+	// Change asks decide, under the lock, what to do about a fresh view, and
+	// does it: all of it or nothing. A dry run stops before anything is written.
+	Change(ctx context.Context, inv *pxepilot.Inventory, dryRun bool,
+		decide func(*pxepilot.View) ([]pxepilot.Move, error)) ([]pxepilot.Step, error)
+}
+
+// A Site is everything that the configuration file tells. It is immutable; a
+// reload makes another.
+type Site struct {
+	Inventory   *pxepilot.Inventory
+	Bootloaders []pxepilot.Bootloader // as declared, with their link templates
+	Root        Root
+}
+
+// A Pilot answers what every machine will boot next, and changes it.
+type Pilot struct {
+	site   func() *Site
+	reload func() error
+}
+
+// New makes a Pilot. site returns the current site, and reloadError what was
+// wrong with the last attempt to read it anew, or nil.
+func New(site func() *Site, reloadError func() error) *Pilot {
+	return &Pilot{site: site, reload: reloadError}
+}
+
+// Bootloaders lists the declared bootloaders.
+func (p *Pilot) Bootloaders() []pxepilot.Bootloader { return p.site().Bootloaders }
+
+// Hosts lists all hosts with what their links say. The view is the same pointer
+// for as long as nothing changed.
+func (p *Pilot) Hosts(ctx context.Context) (*pxepilot.View, error) {
+	site := p.site()
+	return site.Root.View(ctx, site.Inventory)
+}
+
+// Host tells about one host, named by its name or one of its MAC addresses.
+func (p *Pilot) Host(ctx context.Context, ref string) (*pxepilot.HostStatus, error) {
+	site := p.site()
+	h := site.Inventory.Find(ref)
+	if h == nil {
+		return nil, hostNotFound(site.Inventory, ref)
+	}
+	view, err := site.Root.View(ctx, site.Inventory)
+	if err != nil {
+		return nil, err
+	}
+	return view.Of(h), nil
+}
+
+// Configurations lists all boot configurations, sorted by name.
+func (p *Pilot) Configurations(ctx context.Context) ([]pxepilot.Configuration, error) {
+	view, err := p.Hosts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return view.Configurations, nil
+}
+
+// Configuration returns the variants of a configuration, in declared order: all
+// of them, or the one for bootloader where that is not empty.
+func (p *Pilot) Configuration(ctx context.Context, name, bootloader string) ([]pxepilot.Variant, error) {
+	site := p.site()
+	view, err := site.Root.View(ctx, site.Inventory)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := view.Configuration(name)
+	if !ok {
+		return nil, configurationNotFound(view, name)
+	}
+	if bootloader != "" && !c.Covers(bootloader) {
+		return nil, pxepilot.Errorf(pxepilot.NotFound, "configuration %s has no variant for bootloader %s%s",
+			pxepilot.Quote(name), pxepilot.Quote(bootloader), pxepilot.DidYouMean(bootloader, c.Bootloaders))
+	}
+	variants, err := site.Root.Read(ctx, name)
+	if err != nil || bootloader == "" {
+		return variants, err
+	}
+	for _, v := range variants {
+		if v.Bootloader == bootloader {
+			return []pxepilot.Variant{v}, nil
+		}
+	}
+	return nil, configurationNotFound(view, name)
+}
+
+// Health is what is wrong with the site as a whole.
+type Health struct {
+	Reload error // the configuration file could not be reloaded; the last good state is in force
+	Root   error // the TFTP root cannot be read
+}
+
+// Health looks whether the program can do its work.
+func (p *Pilot) Health(ctx context.Context) Health {
+	_, err := p.Hosts(ctx)
+	return Health{Reload: p.reload(), Root: err}
+}
+
+func hostNotFound(inv *pxepilot.Inventory, ref string) error {
+	return pxepilot.Errorf(pxepilot.NotFound, "host %s not found%s", pxepilot.Quote(ref), pxepilot.DidYouMean(ref, inv.Names()))
+}
+
+func configurationNotFound(view *pxepilot.View, name string) error {
+	names := make([]string, len(view.Configurations))
+	for i, c := range view.Configurations {
+		names[i] = c.Name
+	}
+	return pxepilot.Errorf(pxepilot.NotFound, "configuration %s not found%s", pxepilot.Quote(name), pxepilot.DidYouMean(name, names))
+}

@@ -1,0 +1,248 @@
+// Package layout computes names: which links below the TFTP root belong to a
+// host, for each bootloader. It is pure; whoever does I/O asks it where.
+//
+// A new bootloader is one entry in Table. A loader whose machines ask for other
+// names than the table's gets them by the templates of the configuration file.
+package layout
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// Table holds the link of each known kind of bootloader, below the TFTP root.
+var Table = []struct {
+	Kind pxepilot.Kind
+	Link string
+}{
+	// PXELINUX tries the UUID, then "01-" (the ARP hardware type of Ethernet)
+	// and the MAC address in lower case, then the IP address in hexadecimal,
+	// then "default" (SYSLINUX wiki, PXELINUX, "Configuration").
+	{"pxelinux", "pxelinux.cfg/01-{mac}"},
+	// syslinux.efi looks for the same names as pxelinux.0.
+	{"syslinux", "pxelinux.cfg/01-{mac}"},
+	// U-Boot's "pxe get" does, too (U-Boot documentation, README.pxe).
+	{"uboot", "pxelinux.cfg/01-{mac}"},
+	// The images of grub-mknetdir ask for $prefix/grub.cfg-01-<mac> first (GRUB
+	// manual, "Network"; grub-core/net/net.c, grub_net_search_config_file).
+	{"grub", "boot/grub/grub.cfg-01-{mac}"},
+	// Debian's signed GRUB only asks for grub/grub.cfg; a stub there goes on to
+	// this path.
+	{"grub-signed", "grub/host/01-{mac}"},
+	// iPXE asks for what its script says; ${net0/mac:hexhyp} is the MAC address
+	// in lower case with dashes (iPXE documentation, "Settings").
+	{"ipxe", "ipxe/01-{mac}.ipxe"},
+}
+
+// Default is the loader of a site that declares none.
+const Default = "pxelinux"
+
+// TempPrefix begins the names of temporary links and of the plan on disk.
+// Dotfiles are never configurations, and no loader asks for one.
+const TempPrefix = ".pxe-pilot."
+
+// TempName is the temporary name of base in the transaction tx.
+func TempName(tx, base string) string { return TempPrefix + tx + "." + base }
+
+// TxLen is the length of a transaction's identifier.
+const TxLen = 8
+
+// MaxBase is the longest last component of a link in bytes, so that its
+// temporary name fits NAME_MAX as well.
+const MaxBase = pxepilot.MaxName - len(TempPrefix) - TxLen - 1
+
+// A Loader is a bootloader with its templates compiled.
+type Loader struct {
+	Name      string
+	Directory bool // its configurations are directories
+	templates []template
+}
+
+// A Name is one link of a host.
+type Name struct {
+	Dir  string // below the TFTP root; "." for the root itself
+	Base string
+	MAC  pxepilot.MAC // zero when no MAC address is part of the name
+}
+
+// Path is the link's path below the TFTP root.
+func (n Name) Path() string { return path.Join(n.Dir, n.Base) }
+
+// Compile checks a declared bootloader and its templates.
+func Compile(b pxepilot.Bootloader) (Loader, error) {
+	links, err := Links(b)
+	if err != nil {
+		return Loader{}, err
+	}
+	l := Loader{Name: b.Name, Directory: b.Kind == pxepilot.Directory}
+	seen := map[string]bool{}
+	for _, link := range links {
+		t, err := parse(link)
+		if err != nil {
+			return Loader{}, err
+		}
+		if seen[t.String()] {
+			return Loader{}, fmt.Errorf("the link %s stands twice", pxepilot.Quote(link))
+		}
+		seen[t.String()] = true
+		l.templates = append(l.templates, t)
+	}
+	return l, nil
+}
+
+// Links returns the link templates of a bootloader: its own, or those that the
+// table has for its kind or name.
+func Links(b pxepilot.Bootloader) ([]string, error) {
+	if len(b.Links) > 0 {
+		if _, known := lookup(b.Kind); b.Kind != "" && b.Kind != pxepilot.Directory && !known {
+			return nil, unknownKind(b.Kind)
+		}
+		return b.Links, nil
+	}
+	if b.Kind == pxepilot.Directory {
+		return nil, fmt.Errorf("bootloader %s of kind directory needs a link, such as \"{serial}\" or \"{mac}\"", pxepilot.Quote(b.Name))
+	}
+	if b.Kind != "" {
+		if link, ok := lookup(b.Kind); ok {
+			return []string{link}, nil
+		}
+		return nil, unknownKind(b.Kind)
+	}
+	if link, ok := lookup(pxepilot.Kind(b.Name)); ok {
+		return []string{link}, nil
+	}
+	return nil, fmt.Errorf("bootloader %s needs a kind (%s, directory) or a link%s",
+		pxepilot.Quote(b.Name), strings.Join(Kinds(), ", "), pxepilot.DidYouMean(b.Name, Kinds()))
+}
+
+func lookup(k pxepilot.Kind) (string, bool) {
+	for _, row := range Table {
+		if row.Kind == k {
+			return row.Link, true
+		}
+	}
+	return "", false
+}
+
+func unknownKind(k pxepilot.Kind) error {
+	return fmt.Errorf("unknown kind %s (want %s or directory)%s",
+		pxepilot.Quote(string(k)), strings.Join(Kinds(), ", "), pxepilot.DidYouMean(string(k), append(Kinds(), "directory")))
+}
+
+// Kinds lists the kinds of the table.
+func Kinds() []string {
+	kinds := make([]string, len(Table))
+	for i, row := range Table {
+		kinds[i] = string(row.Kind)
+	}
+	return kinds
+}
+
+// Templates returns the loader's link templates.
+func (l Loader) Templates() []string {
+	s := make([]string, len(l.templates))
+	for i, t := range l.templates {
+		s[i] = t.String()
+	}
+	return s
+}
+
+// Dirs lists the directories that the loader's links are in, each once.
+func (l Loader) Dirs() []string {
+	var dirs []string
+	for _, t := range l.templates {
+		found := false
+		for _, d := range dirs {
+			found = found || d == t.dir
+		}
+		if !found {
+			dirs = append(dirs, t.dir)
+		}
+	}
+	return dirs
+}
+
+// Counts says whether the loader counts for a host.
+func (l Loader) Counts(h *pxepilot.Host) bool {
+	if len(h.Bootloaders) == 0 {
+		return true
+	}
+	for _, b := range h.Bootloaders {
+		if b == l.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// Names returns the links of a host. The first one leads to the configuration;
+// all others lead to the first, so that one rename switches them all. It fails
+// where the host lacks a fact that a template needs.
+func (l Loader) Names(h *pxepilot.Host) ([]Name, error) {
+	names := make([]Name, 0, len(h.MACs)*len(l.templates))
+	for i, mac := range h.MACs {
+		for _, t := range l.templates {
+			if i > 0 && !t.perMAC() {
+				continue
+			}
+			base, err := t.expand(h, mac)
+			if err != nil {
+				return nil, err
+			}
+			if len(base) > MaxBase {
+				return nil, fmt.Errorf("the link %s would be longer than %d bytes", pxepilot.Quote(base), MaxBase)
+			}
+			n := Name{Dir: t.dir, Base: base}
+			if t.perMAC() {
+				n.MAC = mac
+			}
+			names = append(names, n)
+		}
+	}
+	return names, nil
+}
+
+// Reserved says whether base, in a directory that holds both configurations and
+// the loader's links, is a name that loaders ask for and thus no configuration.
+func (l Loader) Reserved(base string) bool {
+	if loaderNames.MatchString(base) {
+		return true
+	}
+	for _, t := range l.templates {
+		if t.match.MatchString(base) {
+			return true
+		}
+	}
+	return false
+}
+
+// loaderNames are the names that PXELINUX, U-Boot and GRUB ask for in their own
+// directory: the default, the MAC address, the IP address in hexadecimal,
+// shortened digit by digit, the UUID.
+var loaderNames = regexp.MustCompile(`^(default|default-.*|` +
+	`01-` + macDashed + `|[0-9A-F]{1,8}|` + uuidForm + `|` +
+	`grub\.cfg|grub\.cfg-01-` + macDashed + `|grub\.cfg-[0-9A-F]{1,8})$`)
+
+const (
+	macDashed = `[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}`
+	macColons = `[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}`
+	macBare   = `[0-9A-Fa-f]{12}`
+	uuidForm  = `[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}`
+)
+
+// Relative is the text of a link in directory dir that leads to target, both
+// below the same root.
+func Relative(dir, target string) string {
+	if dir == "." {
+		return target
+	}
+	from, to := strings.Split(dir, "/"), strings.Split(target, "/")
+	for len(from) > 0 && len(to) > 1 && from[0] == to[0] {
+		from, to = from[1:], to[1:]
+	}
+	return strings.Repeat("../", len(from)) + strings.Join(to, "/")
+}

@@ -1,0 +1,167 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/apiv1"
+)
+
+// DefaultServer is where a server listens that was told nothing else.
+const DefaultServer = "http://localhost:3478"
+
+// A Client asks one server. It may be used by several goroutines.
+type Client struct {
+	server url.URL
+	http   *http.Client
+	log    *slog.Logger
+	agent  string
+}
+
+// An Option changes how a Client asks.
+type Option func(*Client)
+
+// WithHTTPClient replaces the HTTP client, such as for TLS of one's own, or for
+// another time limit than the default's minute. A client of http.DefaultClient's
+// kind follows redirects of GET; the default one follows none.
+func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
+
+// WithLogger tells of each request at level debug: method, URL, status, size,
+// duration and request id, never a body.
+func WithLogger(l *slog.Logger) Option { return func(c *Client) { c.log = l } }
+
+// WithUserAgent replaces the User-Agent.
+func WithUserAgent(agent string) Option { return func(c *Client) { c.agent = agent } }
+
+// New makes a client of the server at a URL such as "http://localhost:3478",
+// which is the default where server is empty. The scheme may be left out, and a
+// path may follow where the server is behind a reverse proxy. Nothing is sent.
+func New(server string, opts ...Option) (*Client, error) {
+	u, err := parseServer(server)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{server: *u, http: newHTTPClient(), log: slog.New(slog.DiscardHandler), agent: "pxe-pilot-client"}
+	for _, opt := range opts {
+		opt(c)
+	}
+	return c, nil
+}
+
+func parseServer(server string) (*url.URL, error) {
+	if server == "" {
+		server = DefaultServer
+	}
+	if !strings.Contains(server, "://") {
+		server = "http://" + server
+	}
+	// What url.Parse says quotes its input, which may hold a password.
+	const want = "want a URL such as " + DefaultServer
+	u, err := url.Parse(server)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the server's address is not a URL; %s", want)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("the server's address begins with %s; %s", pxepilot.Quote(u.Scheme+"://"), want)
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("the server's address names no host; %s", want)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, fmt.Errorf("the server's address has a query or a fragment; %s", want)
+	}
+	u.RawPath = strings.TrimRight(u.EscapedPath(), "/")
+	u.Path = strings.TrimRight(u.Path, "/")
+	return u, nil
+}
+
+// newHTTPClient honours the proxies of the environment (never for loopback, as
+// net/http does) and follows no redirects: a 301 would turn a PUT into a GET
+// that changes nothing and looks well.
+func newHTTPClient() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DialContext = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
+	return &http.Client{
+		Transport: t,
+		// The server waits at most 5 s for another writer, and a switch of
+		// 100,000 hosts takes seconds: a minute is ample on any network.
+		Timeout:       time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Configurations lists the boot configurations, sorted by name.
+func (c *Client) Configurations(ctx context.Context) ([]apiv1.Configuration, error) {
+	var answer apiv1.Configurations
+	err := c.ask(ctx, request{method: http.MethodGet, path: []string{"configurations"}}, &answer)
+	return answer.Configurations, err
+}
+
+// Configuration returns the content of a boot configuration: of all its
+// variants, or of the one for bootloader where that is not empty.
+func (c *Client) Configuration(ctx context.Context, name, bootloader string) (*apiv1.ConfigurationContent, error) {
+	r := request{method: http.MethodGet, path: []string{"configurations", name}}
+	if bootloader != "" {
+		r.query = url.Values{"bootloader": {bootloader}}
+	}
+	return answerTo[apiv1.ConfigurationContent](ctx, c, r)
+}
+
+// Deploy makes hosts boot a configuration from now on: all of them, or none
+// where one is refused, unless change.SkipRefused is set.
+func (c *Client) Deploy(ctx context.Context, configuration string, change apiv1.Change) (*apiv1.Outcome, error) {
+	return c.change(ctx, change, "configurations", configuration, "deploy")
+}
+
+// Clear removes the links of hosts, which then fall back to what their loaders
+// do by default; that is not the same as booting from their disks.
+func (c *Client) Clear(ctx context.Context, change apiv1.Change) (*apiv1.Outcome, error) {
+	return c.change(ctx, change, "clear")
+}
+
+// Repair brings the links of hosts into canonical shape without changing what
+// they boot. change.All stands for every host.
+func (c *Client) Repair(ctx context.Context, change apiv1.Change) (*apiv1.Outcome, error) {
+	return c.change(ctx, change, "repair")
+}
+
+func (c *Client) change(ctx context.Context, change apiv1.Change, path ...string) (*apiv1.Outcome, error) {
+	return answerTo[apiv1.Outcome](ctx, c, request{method: http.MethodPut, path: path, body: change})
+}
+
+// Hosts lists all hosts in the order of the configuration file.
+func (c *Client) Hosts(ctx context.Context) ([]apiv1.Host, error) {
+	var hosts []apiv1.Host
+	err := c.ask(ctx, request{method: http.MethodGet, path: []string{"hosts"}}, &hosts)
+	return hosts, err
+}
+
+// Host tells about one host, named by its name or one of its MAC addresses.
+func (c *Client) Host(ctx context.Context, name string) (*apiv1.Host, error) {
+	return answerTo[apiv1.Host](ctx, c, request{method: http.MethodGet, path: []string{"hosts", name}})
+}
+
+// Bootloaders lists the declared bootloaders.
+func (c *Client) Bootloaders(ctx context.Context) ([]apiv1.Bootloader, error) {
+	var answer apiv1.Bootloaders
+	err := c.ask(ctx, request{method: http.MethodGet, path: []string{"bootloaders"}}, &answer)
+	return answer.Bootloaders, err
+}
+
+// Health tells what is wrong with the server's site as a whole.
+func (c *Client) Health(ctx context.Context) (*apiv1.Health, error) {
+	return answerTo[apiv1.Health](ctx, c, request{method: http.MethodGet, path: []string{"health"}})
+}
+
+func answerTo[T any](ctx context.Context, c *Client, r request) (*T, error) {
+	answer := new(T)
+	if err := c.ask(ctx, r, answer); err != nil {
+		return nil, err
+	}
+	return answer, nil
+}

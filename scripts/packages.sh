@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the tests and checks need, where it may. Where it may
+# not, it says aloud what is missing, and in CI that is a failure.
+set -euo pipefail
+export PATH="$PATH:/usr/sbin:/sbin"
+
+# One line a package: its name in Debian, and the program or file that proves it
+# is there, however it came.
+packages='
+gcc           gcc
+libc6-dev     /usr/include/stdlib.h
+dnsmasq-base  dnsmasq
+tftp-hpa      tftp
+tftpd-hpa     in.tftpd
+iproute2      ip
+zstd          zstd
+'
+# What installs a service that would start: it is for the tests to start.
+services='tftpd-hpa'
+
+missing() {
+  while read -r package proof; do
+    [ -n "$package" ] || continue
+    case $proof in
+      /*) [ -e "$proof" ] || echo "$package" ;;
+      *) command -v "$proof" >/dev/null || echo "$package" ;;
+    esac
+  done <<<"$packages"
+}
+
+# No package may start a service while it is installed: policy-rc.d(8) is asked,
+# and 101 forbids. One that is there already and allows it stands aside meanwhile.
+policy=/usr/sbin/policy-rc.d
+aside=
+forbid_services() {
+  if [ -e "$policy" ]; then
+    status=0
+    "$policy" tftpd-hpa start >/dev/null 2>&1 || status=$?
+    [ "$status" -ne 101 ] || return 0
+    aside=$(mktemp "$policy.XXXXXX")
+    mv "$policy" "$aside"
+  fi
+  trap allow_services EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+}
+allow_services() {
+  rm -f "$policy"
+  [ -z "$aside" ] || mv "$aside" "$policy"
+}
+
+lacking=$(missing)
+[ -n "$lacking" ] || exit 0
+names=$(echo $lacking)
+
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+  echo "installing what the tests need: $names"
+  export DEBIAN_FRONTEND=noninteractive
+  forbid_services
+  install() { apt-get install -qq -y --no-install-recommends $names >/dev/null; }
+  # The lists of packages are fetched only where they are missing or too old.
+  install 2>/dev/null || { apt-get update -qq && install; } || true
+  for s in $services; do
+    case " $names " in *" $s "*) update-rc.d "$s" disable >/dev/null 2>&1 || true ;; esac
+  done
+  lacking=$(missing)
+  [ -n "$lacking" ] || exit 0
+  names=$(echo $lacking)
+fi
+
+cat >&2 <<TXT
+*** MISSING: $names
+*** Tests that need these will be skipped, or cannot be built. On Debian or Ubuntu:
+***   sudo apt-get install --no-install-recommends $names
+TXT
+[ -z "${CI:-}" ] || exit 1

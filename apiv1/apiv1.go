@@ -65,6 +65,7 @@ type Host struct {
 	Labels        map[string]string `json:"labels,omitempty"`
 	Bootloaders   []string          `json:"bootloaders,omitempty"` // the only ones that count
 	IPMI          *IPMI             `json:"ipmi,omitempty"`
+	PowerState    string            `json:"powerState,omitempty"` // On, Off or Unknown, where known
 }
 
 // ConfigurationRef names a configuration.

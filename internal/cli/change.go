@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pxe-pilot/pxe-pilot/apiv1"
+	"github.com/pxe-pilot/pxe-pilot/client"
+)
+
+// changeOptions are the options of deploy, clear and repair.
+type changeOptions struct {
+	command string
+	change  apiv1.Change
+	form    *format
+}
+
+// common gives a command the options that all three have.
+func (o *changeOptions) common(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
+	cmd.Flags().BoolVar(&o.change.DryRun, "dry-run", false, "Print what would be done to which link, in order, and do nothing")
+	cmd.Flags().BoolVar(&o.change.SkipRefused, "skip-refused", false, "Do what can be done and report the hosts that are refused")
+	o.form = withOutput(cmd)
+}
+
+func (o *changeOptions) forced(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.change.Force, "force", false, "Keep a file that is in a link's place as NAME.orig-TIME and go on")
+}
+
+// to is the request for the hosts named by args.
+func (o *changeOptions) to(args []string) apiv1.Change {
+	for _, arg := range args {
+		o.change.Hosts = append(o.change.Hosts, apiv1.HostRef{Name: arg})
+	}
+	return o.change
+}
+
+// explain adds to a refusal what to do next.
+func (o *changeOptions) explain(err error) error {
+	var refused *client.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusConflict && !o.change.SkipRefused &&
+		(o.change.All || len(o.change.Hosts) > 1) {
+		return hinted{err, "nothing was done; --skip-refused does it for the hosts that are not refused"}
+	}
+	return hinted{err, hintNames(err)}
+}
+
+// printOutcome prints what was done, or would be, and tells the refusals.
+func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
+	if outcome.Hosts == nil {
+		outcome.Hosts = []apiv1.HostOutcome{}
+	}
+	r := result{data: outcome, text: func(b *bytes.Buffer) {
+		if o.change.DryRun {
+			planTable(outcome.Steps).write(b)
+			return
+		}
+		t := newTable("NAME", "CONFIGURATION")
+		for _, h := range outcome.Hosts {
+			if h.Refused == "" {
+				t.row(h.Name, h.Configuration)
+			}
+		}
+		t.write(b)
+	}}
+	for _, h := range outcome.Hosts {
+		if h.Refused == "" {
+			r.names = append(r.names, h.Name)
+		}
+	}
+	if err := p.print(*o.form, r); err != nil {
+		return err
+	}
+	if o.change.DryRun && len(outcome.Steps) == 0 {
+		p.say("note", "no link would change")
+	}
+	if o.command == "clear" {
+		p.noteFallback(r.names, o.change.DryRun)
+	}
+	refused := false
+	for _, h := range outcome.Hosts {
+		if h.Refused != "" {
+			p.say("error", h.Refused)
+			refused = true
+		}
+	}
+	if refused {
+		return silence(exitConflict)
+	}
+	return nil
+}
+
+// planTable has a row for each rename of a plan.
+func planTable(steps []apiv1.Step) *table {
+	header := []string{"HOST", "BOOTLOADER", "LINK", "WAS", "BECOMES"}
+	kept := false
+	for _, s := range steps {
+		kept = kept || s.Keep != ""
+	}
+	if kept {
+		header = append(header, "FILE KEPT AS")
+	}
+	t := newTable(header...)
+	for _, s := range steps {
+		row := []string{s.Host, s.Bootloader, s.Path, s.Was, s.Becomes}
+		if kept {
+			row = append(row, s.Keep)
+		}
+		t.row(row...)
+	}
+	return t
+}
+
+// hintNames says where the names are that a request was looking for.
+func hintNames(err error) string {
+	return ifNotFound(err, "'pxe-pilot host list' and 'pxe-pilot config list' show what there is")
+}
+
+func hintConfigurations(err error) string {
+	return ifNotFound(err, "'pxe-pilot config list' shows what there is")
+}
+
+func hintHosts(err error) string {
+	return ifNotFound(err, "'pxe-pilot host list' shows what there is")
+}
+
+func ifNotFound(err error, hint string) string {
+	var refused *client.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return hint
+	}
+	return ""
+}

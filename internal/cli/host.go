@@ -1,0 +1,11 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func (p *program) host() *cobra.Command {
+	g := p.group("host", "Host commands", p.hostList(), p.hostShow(), p.hostClear(), p.hostRepair())
+	g.GroupID = groupID(askGroup)
+	return g
+}

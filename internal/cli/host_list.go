@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/apiv1"
+)
+
+func (p *program) hostList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the hosts and what they boot",
+		Long: `List the hosts and what they boot. A state in parentheses, such as (partial),
+stands where the links of a host do not agree on one configuration; 'pxe-pilot
+host show HOST' tells more.`,
+		Example: `  pxe-pilot host list
+  pxe-pilot host list -o json`,
+		Args:              positional(),
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	form := withOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := p.connect(cmd)
+		if err != nil {
+			return err
+		}
+		hosts, err := c.Hosts(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return p.print(*form, listedHosts(hosts))
+	}
+	return cmd
+}
+
+func listedHosts(hosts []apiv1.Host) result {
+	names := make([]string, len(hosts))
+	for i := range hosts {
+		names[i] = hosts[i].Name
+	}
+	return result{
+		data:  append([]apiv1.Host{}, hosts...),
+		names: names,
+		text: func(b *bytes.Buffer) {
+			t := newTable("NAME", "CONFIGURATION", "MAC ADDRESSES", "IPMI MAC", "IPMI HOST", "POWER STATE")
+			for i := range hosts {
+				h := &hosts[i]
+				var bmc apiv1.IPMI
+				if h.IPMI != nil {
+					bmc = *h.IPMI
+				}
+				t.row(h.Name, configurationCell(h), macCell(h), bmc.MACAddress, bmc.Hostname, h.PowerState)
+			}
+			t.write(b)
+		},
+	}
+}
+
+// configurationCell is the configuration of a host, or else its state in
+// parentheses, or nothing where it has no links.
+func configurationCell(h *apiv1.Host) string {
+	switch {
+	case h.Configuration != nil:
+		return h.Configuration.Name
+	case h.State == "" || h.State == string(pxepilot.None):
+		return ""
+	}
+	return "(" + h.State + ")"
+}
+
+func macCell(h *apiv1.Host) string { return strings.Join(h.MACAddresses, " | ") }

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/apiv1"
+)
+
+func (p *program) hostShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show HOST",
+		Short: "Show everything about a host, link by link",
+		Long: `Show everything about a host, link by link. A host is named by its name or by one
+of its MAC addresses.`,
+		Example: `  pxe-pilot host show h3
+  pxe-pilot host show 00:00:00:00:00:33 -o yaml`,
+		Args:              positional("HOST"),
+		ValidArgsFunction: p.complete(false, hostNames),
+	}
+	form := withOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := p.connect(cmd)
+		if err != nil {
+			return err
+		}
+		h, err := c.Host(cmd.Context(), args[0])
+		if err != nil {
+			return hinted{err, hintHosts(err)}
+		}
+		return p.print(*form, result{
+			data:  h,
+			names: []string{h.Name},
+			text:  func(b *bytes.Buffer) { writeHost(b, h) },
+		})
+	}
+	return cmd
+}
+
+// meaning says what a state is where its name does not.
+var meaning = map[pxepilot.State]string{
+	pxepilot.Configured: "all its links lead to its configuration",
+	pxepilot.None:       "it has no links, and boots its loader's default",
+	pxepilot.Partial:    "some of its links are missing",
+	pxepilot.Mixed:      "its links lead to different configurations",
+	pxepilot.Dangling:   "a link leads to nothing",
+	pxepilot.Foreign:    "a link leads to what is not a configuration of its loader",
+	pxepilot.Unmanaged:  "something that is not a link stands in a link's place",
+	pxepilot.Entangled:  "a link leads through another host's",
+}
+
+func writeHost(b *bytes.Buffer, h *apiv1.Host) {
+	fact := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(b, "%-15s %s\n", name+":", clean(value))
+		}
+	}
+	configuration := "none"
+	if h.Configuration != nil {
+		configuration = h.Configuration.Name
+	}
+	state := h.State
+	if m := meaning[pxepilot.State(h.State)]; m != "" {
+		state += " (" + m + ")"
+	}
+	shape := "canonical"
+	if !h.Canonical {
+		shape = "not canonical ('pxe-pilot host repair' or the next deploy mends it)"
+	}
+	fact("Name", h.Name)
+	fact("Configuration", configuration)
+	fact("State", state)
+	if h.State != string(pxepilot.None) {
+		fact("Links", shape)
+	}
+	fact("MAC addresses", macCell(h))
+	fact("Bootloaders", strings.Join(h.Bootloaders, ", "))
+	fact("Labels", labels(h.Labels))
+	if h.IPMI != nil {
+		fact("IPMI MAC", h.IPMI.MACAddress)
+		fact("IPMI host", h.IPMI.Hostname)
+	}
+	fact("Power state", h.PowerState)
+	t := newTable("BOOTLOADER", "MAC ADDRESS", "LINK", "TARGET", "STATE", "CONFIGURATION", "THROUGH")
+	for _, l := range h.Links {
+		t.row(l.Bootloader, l.MACAddress, l.Path, l.Target, l.State, l.Configuration, strings.Join(l.Through, " | "))
+	}
+	t.write(b)
+}
+
+func labels(m map[string]string) string {
+	pairs := make([]string, 0, len(m))
+	for k, v := range m {
+		pairs = append(pairs, k+"="+v)
+	}
+	slices.Sort(pairs)
+	return strings.Join(pairs, ", ")
+}

@@ -122,7 +122,11 @@ func NewInventory(hosts []*Host) (*Inventory, error) {
 			return nil, fmt.Errorf("host %s has no MAC address", Quote(h.Name))
 		}
 		for _, m := range h.MACs {
-			if other := inv.byMAC[m]; other != nil {
+			switch other := inv.byMAC[m]; other {
+			case nil:
+			case h:
+				return nil, fmt.Errorf("host %s has the MAC address %s twice", Quote(h.Name), m)
+			default:
 				return nil, fmt.Errorf("hosts %s and %s share the MAC address %s", Quote(other.Name), Quote(h.Name), m)
 			}
 			inv.byMAC[m] = h

@@ -35,7 +35,7 @@ type HostStatus struct {
 	State         State
 	Configuration string // empty unless State is Configured
 	Links         []Link // by loader as declared, then by MAC address as in the file
-	Canonical     bool   // every link is, and so one rename per loader switches the host
+	Canonical     bool   // nothing for a repair to do: one rename per loader switches the host
 }
 
 // A View is what was seen in the TFTP root at one moment. It is immutable, and
@@ -56,8 +56,18 @@ func NewView(inv *Inventory, hosts []HostStatus, configurations []Configuration)
 	return v
 }
 
-// Of returns what was seen of a host of the view's inventory.
-func (v *View) Of(h *Host) *HostStatus { return &v.Hosts[v.index[h]] }
+// Of returns what was seen of a host of the view's inventory, or nil for any
+// other host.
+func (v *View) Of(h *Host) *HostStatus {
+	i, ok := v.index[h]
+	if !ok {
+		return nil
+	}
+	return &v.Hosts[i]
+}
+
+// IndexOf returns where in Hosts a host of the view's inventory is.
+func (v *View) IndexOf(h *Host) int { return v.index[h] }
 
 // Configuration returns the configuration of that name.
 func (v *View) Configuration(name string) (Configuration, bool) {

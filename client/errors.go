@@ -28,7 +28,9 @@ type UnreachableError struct {
 	Err    error
 }
 
-func (e *UnreachableError) Error() string { return fmt.Sprintf("no answer from %s: %v", e.Server, e.Err) }
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("no answer from %s: %v", e.Server, e.Err)
+}
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 

@@ -40,6 +40,11 @@ type Result struct {
 
 // Change checks a request against the rules and carries it out.
 func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
+	if c.Want == pxepilot.Deploy {
+		if err := checkName("configuration", c.Configuration); err != nil {
+			return nil, err
+		}
+	}
 	site := p.site()
 	hosts, err := resolve(site.Inventory, c)
 	if err != nil {
@@ -59,7 +64,10 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 
 // resolve finds the hosts of a request: each once, and each known.
 func resolve(inv *pxepilot.Inventory, c Change) ([]*pxepilot.Host, error) {
-	if c.All {
+	switch {
+	case c.All && len(c.Hosts) > 0:
+		return nil, pxepilot.Errorf(pxepilot.Conflict, "all hosts are asked for and some are named; leave one out")
+	case c.All:
 		return inv.Hosts(), nil
 	}
 	if len(c.Hosts) == 0 {
@@ -97,6 +105,9 @@ func find(inv *pxepilot.Inventory, ref HostRef, at int) (*pxepilot.Host, error) 
 	}
 	if ref.Name == "" {
 		return byMAC, nil
+	}
+	if err := pxepilot.CheckName(ref.Name); err != nil {
+		return nil, pxepilot.Errorf(pxepilot.Invalid, "host %d of the list: %v", at+1, err)
 	}
 	h := inv.Find(ref.Name)
 	if h == nil {

@@ -54,6 +54,9 @@ func (p *Pilot) Hosts(ctx context.Context) (*pxepilot.View, error) {
 
 // Host tells about one host, named by its name or one of its MAC addresses.
 func (p *Pilot) Host(ctx context.Context, ref string) (*pxepilot.HostStatus, error) {
+	if err := checkName("host", ref); err != nil {
+		return nil, err
+	}
 	site := p.site()
 	h := site.Inventory.Find(ref)
 	if h == nil {
@@ -78,6 +81,9 @@ func (p *Pilot) Configurations(ctx context.Context) ([]pxepilot.Configuration, e
 // Configuration returns the variants of a configuration, in declared order: all
 // of them, or the one for bootloader where that is not empty.
 func (p *Pilot) Configuration(ctx context.Context, name, bootloader string) ([]pxepilot.Variant, error) {
+	if err := checkName("configuration", name); err != nil {
+		return nil, err
+	}
 	site := p.site()
 	view, err := site.Root.View(ctx, site.Inventory)
 	if err != nil {
@@ -113,6 +119,15 @@ type Health struct {
 func (p *Pilot) Health(ctx context.Context) Health {
 	_, err := p.Hosts(ctx)
 	return Health{Reload: p.reload(), Root: err}
+}
+
+// checkName refuses names that could not be anybody's. Root only ever gets names
+// that passed here, whichever edge they came in by.
+func checkName(of, name string) error {
+	if err := pxepilot.CheckName(name); err != nil {
+		return pxepilot.Errorf(pxepilot.Invalid, "%s: %v", of, err)
+	}
+	return nil
 }
 
 func hostNotFound(inv *pxepilot.Inventory, ref string) error {

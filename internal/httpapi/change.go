@@ -1,0 +1,189 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/apiv1"
+	"github.com/pxe-pilot/pxe-pilot/internal/pilot"
+)
+
+// maxBody is the most that a body may have: 100,000 hosts by name and MAC
+// address take 6 MB.
+const maxBody = 8 << 20
+
+// The fields of the bodies.
+var (
+	deployFields = []string{"hosts", "dryRun", "skipRefused", "dropUncovered", "force"}
+	clearFields  = []string{"hosts", "dryRun", "skipRefused", "force"}
+	repairFields = []string{"hosts", "all", "dryRun", "skipRefused"}
+	hostFields   = []string{"name", "mac_address", "macAddress"}
+)
+
+func (a *api) deploy(w http.ResponseWriter, r *http.Request) error {
+	c, err := readChange(w, r, deployFields)
+	if err != nil {
+		return err
+	}
+	c.Want, c.Configuration = pxepilot.Deploy, r.PathValue("name")
+	out, err := a.pilot.Change(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	switch {
+	case prefersRepresentation(r):
+		w.Header().Set("Preference-Applied", "return=representation")
+	case !c.DryRun && !c.SkipRefused: // else 204 would tell half of it
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	writeJSON(w, http.StatusOK, outcome(out, c.DryRun))
+	return nil
+}
+
+func (a *api) clear(w http.ResponseWriter, r *http.Request) error {
+	return a.change(w, r, clearFields, pxepilot.Clear)
+}
+
+func (a *api) repair(w http.ResponseWriter, r *http.Request) error {
+	return a.change(w, r, repairFields, pxepilot.Repair)
+}
+
+func (a *api) change(w http.ResponseWriter, r *http.Request, fields []string, want pxepilot.Want) error {
+	c, err := readChange(w, r, fields)
+	if err != nil {
+		return err
+	}
+	c.Want = want
+	out, err := a.pilot.Change(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, outcome(out, c.DryRun))
+	return nil
+}
+
+func outcome(out *pilot.Outcome, dryRun bool) apiv1.Outcome {
+	o := apiv1.Outcome{Hosts: make([]apiv1.HostOutcome, len(out.Hosts))}
+	for i, h := range out.Hosts {
+		o.Hosts[i] = apiv1.HostOutcome{Name: h.Host, Configuration: h.Configuration, Rebooted: "NO"}
+		if h.Refused != nil {
+			o.Hosts[i].Refused = oneLine(pxepilot.ErrorMessage(h.Refused))
+		}
+	}
+	if !dryRun {
+		return o
+	}
+	o.Steps = make([]apiv1.Step, len(out.Steps))
+	for i, s := range out.Steps {
+		o.Steps[i] = apiv1.Step(s)
+	}
+	return o
+}
+
+// readChange reads the body. Its Content-Type is not looked at: "curl -T" and
+// "curl -d" say something else than JSON, or nothing, and browsers are kept out
+// by better means.
+func readChange(w http.ResponseWriter, r *http.Request, fields []string) (pilot.Change, error) {
+	tooLarge := pxepilot.Errorf(pxepilot.TooLarge, "the body is larger than %d MiB; ask for fewer hosts at once", maxBody>>20)
+	// MaxBytesReader also has the connection closed where more comes than that.
+	body := http.MaxBytesReader(w.(*recorder).ResponseWriter, r.Body, maxBody)
+	if r.ContentLength > maxBody {
+		w.Header().Set("Connection", "close") // and none of it is read
+		return pilot.Change{}, tooLarge
+	}
+	text, err := io.ReadAll(body)
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return pilot.Change{}, tooLarge
+	case err != nil:
+		return pilot.Change{}, pxepilot.Errorf(pxepilot.Invalid, "the body broke off").Because(err)
+	}
+	return decodeChange(text, fields)
+}
+
+func decodeChange(text []byte, fields []string) (pilot.Change, error) {
+	var c pilot.Change
+	r := &reader{text: text}
+	err := r.value(func() error {
+		return r.object(fields, func(field string) (err error) {
+			switch field {
+			case "hosts":
+				c.Hosts, err = decodeHosts(r)
+			case "all":
+				c.All, err = r.bool()
+			case "dryRun":
+				c.DryRun, err = r.bool()
+			case "skipRefused":
+				c.SkipRefused, err = r.bool()
+			case "dropUncovered":
+				c.DropUncovered, err = r.bool()
+			case "force":
+				c.Force, err = r.bool()
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return pilot.Change{}, err
+	}
+	return c, nil
+}
+
+func decodeHosts(r *reader) ([]pilot.HostRef, error) {
+	var hosts []pilot.HostRef
+	err := r.array(func() error {
+		var name, mac, macToo string
+		err := r.object(hostFields, func(field string) (err error) {
+			switch field {
+			case "name":
+				name, err = r.string()
+			case "mac_address":
+				mac, err = r.string()
+			case "macAddress":
+				macToo, err = r.string()
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if mac == "" {
+			mac = macToo
+		}
+		if macToo != "" && !sameMAC(mac, macToo) {
+			return pxepilot.Errorf(pxepilot.Conflict, "%s: mac_address and macAddress mean the same, but are %s and %s; leave one out",
+				r.where(), pxepilot.Quote(mac), pxepilot.Quote(macToo))
+		}
+		hosts = append(hosts, pilot.HostRef{Name: name, MAC: mac})
+		return nil
+	})
+	return hosts, err
+}
+
+// sameMAC compares addresses in any spelling, and texts that are none as such.
+func sameMAC(a, b string) bool {
+	if a == b {
+		return true
+	}
+	ma, errA := pxepilot.ParseMAC(a)
+	mb, errB := pxepilot.ParseMAC(b)
+	return errA == nil && errB == nil && ma == mb
+}
+
+// prefersRepresentation reads the Prefer header (RFC 7240): preferences
+// separated by commas, in any case, the first one of a name counts.
+func prefersRepresentation(r *http.Request) bool {
+	for _, preference := range strings.Split(strings.Join(r.Header.Values("Prefer"), ","), ",") {
+		preference, _, _ = strings.Cut(preference, ";") // its parameters
+		name, value, _ := strings.Cut(preference, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "return") {
+			return strings.EqualFold(strings.Trim(strings.TrimSpace(value), `"`), "representation")
+		}
+	}
+	return false
+}

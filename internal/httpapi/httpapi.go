@@ -1,0 +1,79 @@
+// Package httpapi serves API v1 over HTTP. It only translates: what may be done
+// to a host is decided in pilot.
+//
+// routes.go shows the whole API on one page. Handlers return errors; answer.go
+// turns them into JSON by one table, gives each request an id and logs it once.
+// guard.go keeps out web pages, for the API has no passwords. json.go reads the
+// bodies, strictly and with positions; hosts.go writes the one large answer.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/pilot"
+)
+
+// A Pilot is what the API translates to; *pilot.Pilot is one.
+type Pilot interface {
+	Configurations(context.Context) ([]pxepilot.Configuration, error)
+	Configuration(ctx context.Context, name, bootloader string) ([]pxepilot.Variant, error)
+	Bootloaders() []pxepilot.Bootloader
+	Hosts(context.Context) (*pxepilot.View, error)
+	Host(ctx context.Context, ref string) (*pxepilot.HostStatus, error)
+	Change(context.Context, pilot.Change) (*pilot.Outcome, error)
+	Health(context.Context) pilot.Health
+}
+
+// Options are what the API needs to know of its surroundings.
+type Options struct {
+	Logger       *slog.Logger    // one line for each request; nil for none
+	AllowedHosts func() []string // names that the server may be asked by, as configured now; nil for none
+	Hostname     string          // of the machine, as os.Hostname tells
+}
+
+// New makes the handler of everything below /v1. It answers JSON, errors
+// included, whatever the path.
+func New(p Pilot, o Options) http.Handler {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &api{pilot: p, log: o.Logger, guard: newGuard(o.Hostname, o.AllowedHosts)}
+	a.mux = a.newMux()
+	return a
+}
+
+type api struct {
+	pilot Pilot
+	log   *slog.Logger
+	guard guard
+	mux   *http.ServeMux
+	hosts hostsBody
+}
+
+// Server makes a server that no client can hold up. The caller listens, serves
+// and shuts down.
+func Server(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h,
+		// A client that dribbles its headers holds a connection no longer.
+		ReadHeaderTimeout: 10 * time.Second,
+		// A body of the largest size, 8 MiB, gets through at 1.2 Mbit/s.
+		ReadTimeout: time.Minute,
+		// Counted from the end of the headers: the body, at most 5 s for another
+		// writer's lock, the change, and 50 MB (100,000 hosts) at 8 Mbit/s.
+		WriteTimeout: 2 * time.Minute,
+		// Longer than the 90 s of Go's clients, so that it is they who close, and
+		// never while they send the next request.
+		IdleTimeout: 2 * time.Minute,
+		// Names of 10 kB, percent-encoded, still get an answer that says what is
+		// wrong with them; a megabyte of headers (net/http's default) is nobody's.
+		MaxHeaderBytes: 64 << 10,
+		// "OPTIONS *" gets a request id and a line in the log like all others.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}

@@ -1,11 +1,11 @@
 package pxepilot
 
-// A Move is what is to be done to the links of one host.
+// A Move is what is to be done to the links of one host. A regular file that is
+// in the way is kept under another name.
 type Move struct {
 	Host          *Host
 	Want          Want
 	Configuration string // for Deploy
-	Force         bool   // keep what is not ours under another name instead of refusing
 }
 
 // Want is the kind of a Move.

@@ -141,7 +141,7 @@ func decide(view *pxepilot.View, hosts []*pxepilot.Host, c Change) ([]pxepilot.M
 			results = append(results, Result{Host: h.Name, Refused: err})
 			continue
 		}
-		moves = append(moves, pxepilot.Move{Host: h, Want: c.Want, Configuration: c.Configuration, Force: c.Force})
+		moves = append(moves, pxepilot.Move{Host: h, Want: c.Want, Configuration: c.Configuration})
 		r := Result{Host: h.Name}
 		switch c.Want {
 		case pxepilot.Deploy:

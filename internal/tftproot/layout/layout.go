@@ -52,7 +52,8 @@ func TempName(tx, base string) string { return TempPrefix + tx + "." + base }
 const TxLen = 8
 
 // MaxBase is the longest last component of a link in bytes, so that its
-// temporary name fits NAME_MAX as well.
+// temporary name, and the name that a file in its way is kept under, fit
+// NAME_MAX as well.
 const MaxBase = pxepilot.MaxName - len(TempPrefix) - TxLen - 1
 
 // A Loader is a bootloader with its templates compiled.

@@ -1,0 +1,238 @@
+package tftproot
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// A step is a pxepilot.Step with what carrying it out needs to know.
+type step struct {
+	pxepilot.Step
+	at      spot
+	file    bool   // a file of somebody else's is there, which Keep saves
+	restore bool   // the file that Keep saved comes back, in place of Becomes
+	conf    bool   // Becomes leads to a configuration, not to another link
+	temp    string // the temporary name, in the same directory
+	holds   bool   // the temporary name exists now
+}
+
+// plan turns moves into steps. It touches no disk: a dry run shows just what
+// would be done.
+//
+// The order is what readers are promised by. A host whose links are in canonical
+// shape switches by one step. Links that agree but are not in shape (absolute, or
+// each leading to the configuration by itself) are first brought into it at the
+// configuration that they have, further MAC addresses first, so that the host
+// then switches as a whole. Whatever else is there has no one configuration to
+// keep: the first link leads, the others follow, and each name is only ever seen
+// old or new. Whatever the order, no step makes a circle.
+func (s *session) plan(snap *snapshot, moves []pxepilot.Move) []step {
+	p := &planning{session: s, snap: snap, now: map[spot]text{}}
+	moved := make(map[int]bool, len(moves))
+	for _, m := range moves {
+		i := snap.view.IndexOf(m.Host)
+		moved[i] = true
+		p.move(i, m)
+	}
+	detached := p.detach(moved)
+	return append(detached, p.steps...)
+}
+
+// planning is one plan in the making.
+type planning struct {
+	*session
+	snap  *snapshot
+	now   map[spot]text // what is under the names that the steps so far change
+	steps []step
+}
+
+// chains calls do for every chain of a host with what was seen of its links.
+func (p *planning) chains(host int, do func(c *chain, links []pxepilot.Link)) {
+	b, links := &p.snap.bound.hosts[host], p.snap.view.Hosts[host].Links
+	for i := range b.chains {
+		n := len(b.chains[i].names)
+		do(&b.chains[i], links[:n])
+		links = links[n:]
+	}
+}
+
+func (p *planning) move(host int, m pxepilot.Move) {
+	configuration := m.Configuration
+	if m.Want == pxepilot.Repair {
+		configuration = common(p.snap.view.Hosts[host].Links)
+	}
+	p.chains(host, func(c *chain, links []pxepilot.Link) {
+		if m.Want != pxepilot.Clear && configuration != "" && p.snap.confs[c.loader][configuration] {
+			p.deploy(c, links, configuration)
+		} else if m.Want != pxepilot.Repair {
+			p.clear(c, links)
+		}
+	})
+}
+
+// common is the configuration that the links of a host lead to, where they lead
+// to one.
+func common(links []pxepilot.Link) string {
+	for i := range links {
+		if links[i].Configuration != "" {
+			return links[i].Configuration
+		}
+	}
+	return ""
+}
+
+// agreed is the configuration that every one of the links leads to, or empty.
+func agreed(links []pxepilot.Link) string {
+	configuration := links[0].Configuration
+	for i := range links {
+		if links[i].Configuration != configuration {
+			return ""
+		}
+	}
+	return configuration
+}
+
+func (p *planning) deploy(c *chain, links []pxepilot.Link, configuration string) {
+	if current := agreed(links); current != "" && !shaped(links) {
+		p.shape(c, links, current)
+	}
+	p.set(c, links, 0, configuration)
+	for n := 1; n < len(links); n++ {
+		p.set(c, links, n, "")
+	}
+}
+
+func shaped(links []pxepilot.Link) bool {
+	for i := range links {
+		if !links[i].Canonical {
+			return false
+		}
+	}
+	return true
+}
+
+// shape makes the links follow the first one at the configuration that all of
+// them lead to already.
+func (p *planning) shape(c *chain, links []pxepilot.Link, configuration string) {
+	if len(links[0].Through) > 0 {
+		// It may lead through one of those that are to follow it.
+		p.set(c, links, 0, configuration)
+	}
+	for n := 1; n < len(links); n++ {
+		p.set(c, links, n, "")
+	}
+}
+
+func (p *planning) clear(c *chain, links []pxepilot.Link) {
+	for n := len(links) - 1; n >= 0; n-- {
+		p.put(c, links, n, "", false)
+	}
+}
+
+// set leads the n-th link to a configuration, or, where that is empty, to the
+// first link.
+func (p *planning) set(c *chain, links []pxepilot.Link, n int, configuration string) {
+	d := p.dirs[c.names[n].dir]
+	if configuration != "" {
+		p.put(c, links, n, p.confText(c.loader, d, configuration), true)
+	} else {
+		p.put(c, links, n, p.leadText(d, &c.names[0]), false)
+	}
+}
+
+// put adds a step that gives the n-th link a text, or removes it where that is
+// empty, unless it is so already.
+func (p *planning) put(c *chain, links []pxepilot.Link, n int, becomes string, conf bool) {
+	at := c.names[n].spot
+	was, changed := p.now[at]
+	if !changed {
+		switch {
+		case links[n].State == pxepilot.Unmanaged:
+			was = text{is: aFile}
+		case links[n].State != pxepilot.None:
+			was = text{aLink, links[n].Target}
+		}
+	}
+	if was.is != aFile && was.value == becomes {
+		return
+	}
+	st := step{
+		Step: pxepilot.Step{
+			Host:       p.hostOf(at),
+			Bootloader: p.root.loaders[c.loader].Name,
+			Path:       c.names[n].path,
+			Was:        was.value,
+			Becomes:    becomes,
+		},
+		at:   at,
+		file: was.is == aFile,
+		conf: conf,
+	}
+	if st.file {
+		st.Keep = st.Path + keepSuffix(p.root.now())
+	}
+	p.now[at] = text{value: becomes}
+	p.steps = append(p.steps, st)
+}
+
+func (p *planning) hostOf(at spot) string {
+	i, _ := p.snap.bound.ownerOf(at)
+	return p.snap.bound.hosts[i].host.Name
+}
+
+// keepSuffix names a file that was in the way of a link.
+func keepSuffix(t time.Time) string { return ".orig-" + strconv.FormatInt(t.Unix(), 10) }
+
+// detach plans for the hosts that are not to be changed but whose links lead
+// through links that will be: what they boot must not change.
+func (p *planning) detach(moved map[int]bool) []step {
+	changed := make(map[string]bool, len(p.steps))
+	for i := range p.steps {
+		changed[p.steps[i].Path] = true
+	}
+	d := &planning{session: p.session, snap: p.snap, now: map[spot]text{}}
+	for i := range p.snap.view.Hosts {
+		if p.snap.view.Hosts[i].State != pxepilot.Entangled || moved[i] {
+			continue
+		}
+		d.chains(i, func(c *chain, links []pxepilot.Link) { d.free(c, links, changed) })
+	}
+	return d.steps
+}
+
+func (p *planning) free(c *chain, links []pxepilot.Link, changed map[string]bool) {
+	var caught []int
+	for n := range links {
+		for _, via := range links[n].Through {
+			if changed[via] {
+				caught = append(caught, n)
+				break
+			}
+		}
+	}
+	if len(caught) == 0 {
+		return
+	}
+	if current := agreed(links); current != "" {
+		p.deploy(c, links, current)
+		return
+	}
+	for _, n := range caught {
+		if links[n].Configuration != "" {
+			p.set(c, links, n, links[n].Configuration)
+		} else {
+			p.put(c, links, n, "", false) // it leads to nothing now, and must not begin to lead somewhere
+		}
+	}
+}
+
+// public strips what only carrying out needs.
+func public(steps []step) []pxepilot.Step {
+	list := make([]pxepilot.Step, len(steps))
+	for i := range steps {
+		list[i] = steps[i].Step
+	}
+	return list
+}

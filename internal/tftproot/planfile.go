@@ -1,0 +1,146 @@
+package tftproot
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
+)
+
+// planName is the plan on disk, in the root: there is one at most, for changes
+// exclude each other. Only its owner can read it, the TFTP server cannot.
+const planName = layout.TempPrefix + "plan"
+
+// The plan's first byte says which way a start after a crash goes on. Turning it
+// overwrites that one byte, which takes no space.
+const (
+	planForward = 'F' // carry out what is left
+	planBack    = 'B' // undo what was done: the change had failed
+)
+
+// A savedPlan is a plan as it is on disk, behind the direction, a checksum and a
+// newline.
+type savedPlan struct {
+	Version int         `json:"version"`
+	Dirs    []string    `json:"dirs"` // absolute paths without symbolic links
+	Steps   []savedStep `json:"steps"`
+}
+
+type savedStep struct {
+	Host       string `json:"h"`
+	Bootloader string `json:"l"`
+	Dir        int    `json:"d"` // index into Dirs
+	Base       string `json:"n"`
+	Path       string `json:"p"`
+	Was        string `json:"w,omitempty"`
+	Becomes    string `json:"b,omitempty"`
+	Keep       string `json:"k,omitempty"`
+	Temp       string `json:"t,omitempty"`
+	File       bool   `json:"f,omitempty"`
+	Conf       bool   `json:"c,omitempty"`
+}
+
+const planVersion = 1
+
+// writePlan writes the plan and makes it durable.
+func (c *change) writePlan() error {
+	plan := savedPlan{Version: planVersion}
+	for _, d := range c.dirs {
+		plan.Dirs = append(plan.Dirs, filepath.Join(c.trees[d.tree].real, d.path))
+	}
+	plan.Steps = make([]savedStep, len(c.steps))
+	for i := range c.steps {
+		st := &c.steps[i]
+		plan.Steps[i] = savedStep{
+			Host: st.Host, Bootloader: st.Bootloader, Dir: st.at.dir, Base: st.at.base, Path: st.Path,
+			Was: st.Was, Becomes: st.Becomes, Keep: st.Keep, Temp: st.temp, File: st.file, Conf: st.conf,
+		}
+	}
+	body, err := json.Marshal(plan)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(body)
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%c %x\n", planForward, sum)
+	b.Write(body)
+	return c.withTop(func(top *dir) error {
+		if err := c.root.sys.create(top, planName, b.Bytes()); err != nil {
+			if !errors.Is(err, unix.EEXIST) {
+				_ = c.root.sys.unlink(top, planName)
+			}
+			return err
+		}
+		c.planned = true
+		return c.root.sys.sync(top)
+	})
+}
+
+// turnPlan makes a start after a crash undo the plan.
+func (c *change) turnPlan() error {
+	return c.withTop(func(top *dir) error { return c.root.sys.overwrite(top, planName, []byte{planBack}) })
+}
+
+// removePlan removes the plan, durably.
+func (c *change) removePlan() error {
+	return c.withTop(func(top *dir) error {
+		if err := c.root.sys.unlink(top, planName); err != nil {
+			return err
+		}
+		return c.root.sys.sync(top)
+	})
+}
+
+// withTop opens the root's own directory.
+func (s *session) withTop(do func(*dir) error) error {
+	f, err := s.trees[0].Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(&dir{loc: loc{0, "."}, file: f}), f.Close())
+}
+
+// readPlan reads the plan of a change that was cut off. found is false where
+// there is none; whole is false where its writing was cut off, and so nothing
+// had been switched yet.
+func (s *session) readPlan() (plan savedPlan, back, whole, found bool, err error) {
+	var data []byte
+	err = s.withTop(func(top *dir) error {
+		f, err := openat(top, planName, unix.O_RDONLY|unix.O_NOFOLLOW)
+		if errors.Is(err, unix.ENOENT) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		found = true
+		data, err = io.ReadAll(f)
+		return errors.Join(err, f.Close())
+	})
+	if err != nil || !found {
+		return plan, false, false, found, err
+	}
+	head, body, ok := bytes.Cut(data, []byte("\n"))
+	sum := sha256.Sum256(body)
+	if !ok || len(head) < 2 || string(head[2:]) != hex.EncodeToString(sum[:]) {
+		return plan, false, false, true, nil
+	}
+	if err := json.Unmarshal(body, &plan); err != nil {
+		return plan, false, false, true, err
+	}
+	if plan.Version != planVersion {
+		return plan, false, false, true, pxepilot.Errorf(pxepilot.Unavailable,
+			"the unfinished plan %s is of version %d, and this program knows version %d; start the program that wrote it once",
+			planName, plan.Version, planVersion)
+	}
+	return plan, head[0] == planBack, true, true, nil
+}

@@ -1,0 +1,222 @@
+package tftproot
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
+)
+
+// Recover resolves what a crash left, at the start: a plan that was not carried
+// out to its end, and temporary links. It goes forward from the plan on disk, or
+// back where the change had failed already; what somebody changed by hand
+// meanwhile is reported in the log, not overwritten.
+func (r *Root) Recover(ctx context.Context) error {
+	unlock, err := r.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := r.recoverPlan(); err != nil {
+		return err
+	}
+	s, err := r.open()
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return s.sweep()
+}
+
+// recoverPlan resolves the plan on disk, if there is one. The caller holds the
+// lock.
+func (r *Root) recoverPlan() error {
+	s, err := r.open()
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	plan, back, whole, found, err := s.readPlan()
+	if err != nil {
+		return broken("the plan "+path.Join(r.path, planName), err)
+	}
+	if !found {
+		return nil
+	}
+	c := &change{session: s, recovering: true}
+	if whole {
+		if c.steps, err = s.pending(plan, back); err != nil {
+			return err
+		}
+	}
+	r.log.Warn("a change was cut off; resolving it", "plan", planName, "whole", whole, "back", back, "steps", len(plan.Steps), "left", len(c.steps))
+	if err := s.sweep(); err != nil {
+		return err
+	}
+	if len(c.steps) == 0 {
+		return c.removePlan()
+	}
+	if err := c.apply(); err != nil {
+		return pxepilot.Errorf(pxepilot.Unavailable, "the change that was cut off cannot be resolved: %v", err)
+	}
+	return nil
+}
+
+// pending finds out what of a plan is left to do: for every name, the steps
+// after the one that it shows.
+func (s *session) pending(plan savedPlan, back bool) ([]step, error) {
+	dirs := make([]int, len(plan.Dirs))
+	for i, d := range plan.Dirs {
+		tree, rel, ok := s.mapAbsolute(d)
+		if !ok {
+			return nil, broken("the unfinished plan's directory "+d, errLeaves)
+		}
+		at, err := s.openDir(loc{tree, "."}, rel)
+		if err != nil {
+			return nil, broken("the unfinished plan's directory "+d, err)
+		}
+		dirs[i] = at
+	}
+	all := make([]step, len(plan.Steps))
+	history := map[spot][]int{}
+	for i, p := range plan.Steps {
+		if p.Dir < 0 || p.Dir >= len(dirs) || strings.Contains(p.Base, "/") {
+			return nil, pxepilot.Errorf(pxepilot.Unavailable, "the unfinished plan %s is not one of this program's", planName)
+		}
+		all[i] = step{
+			Step: pxepilot.Step{Host: p.Host, Bootloader: p.Bootloader, Path: p.Path, Was: p.Was, Becomes: p.Becomes, Keep: p.Keep},
+			at:   spot{dirs[p.Dir], p.Base}, file: p.File, conf: p.Conf, temp: p.Temp,
+		}
+		history[all[i].at] = append(history[all[i].at], i)
+	}
+	left := make([]bool, len(all))
+	var backward []step
+	for at, steps := range history {
+		shows, err := s.progress(all, steps, at)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case shows < 0:
+			s.root.log.Warn("a link was changed by hand after a change was cut off; it stays as it is",
+				"host", all[steps[0]].Host, "link", all[steps[0]].Path)
+		case back:
+			if shows > 0 {
+				backward = append(backward, undoing(all[steps[0]], all[steps[shows-1]]))
+			}
+		case s.gone(all, steps[shows:]):
+			s.root.log.Warn("a configuration went away after a change was cut off; the host's link stays as it is",
+				"host", all[steps[0]].Host, "link", all[steps[0]].Path)
+		default:
+			for _, i := range steps[shows:] {
+				left[i] = true
+			}
+		}
+	}
+	if back {
+		return backward, nil
+	}
+	var forward []step
+	for i := range all {
+		if left[i] {
+			forward = append(forward, all[i])
+		}
+	}
+	return forward, nil
+}
+
+// progress tells how many of the steps of a name were taken, judging by what it
+// shows, or -1 where it shows none of them.
+func (s *session) progress(all []step, steps []int, at spot) (int, error) {
+	now, err := s.readSpot(at)
+	if err != nil {
+		return 0, err
+	}
+	for n := len(steps); n > 0; n-- {
+		if st := &all[steps[n-1]]; st.Becomes == "" && now.is == nothing || st.Becomes != "" && now.is == aLink && now.value == st.Becomes {
+			return n, nil
+		}
+	}
+	first := &all[steps[0]]
+	switch {
+	case first.file && now.is == aFile,
+		!first.file && first.Was == "" && now.is == nothing,
+		!first.file && first.Was != "" && now.is == aLink && now.value == first.Was:
+		return 0, nil
+	}
+	return -1, nil
+}
+
+func (s *session) readSpot(at spot) (text, error) {
+	d := s.dirs[at.dir]
+	if d.missing() {
+		return text{}, nil
+	}
+	value, err := readlinkString(d, at.base)
+	switch {
+	case err == nil:
+		return text{aLink, value}, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return text{}, nil
+	case errors.Is(err, syscall.EINVAL):
+		return text{is: aFile}, nil
+	}
+	return text{}, broken("link "+s.describe(at), err)
+}
+
+// undoing is the step that leads from what last left back to what first found.
+func undoing(first, last step) step {
+	st := step{Step: first.Step, at: first.at, restore: first.file}
+	st.Was, st.Becomes = last.Becomes, first.Was
+	return st
+}
+
+// gone says whether the last of the steps leads to a configuration that is no
+// longer there.
+func (s *session) gone(all []step, steps []int) bool {
+	if len(steps) == 0 {
+		return false
+	}
+	st := &all[steps[len(steps)-1]]
+	if !st.conf {
+		return false
+	}
+	_, err := s.walk(s.dirs[st.at.dir].loc, st.Becomes)
+	return err != nil
+}
+
+// sweep removes temporary links that a crash left.
+func (s *session) sweep() error {
+	for _, d := range s.dirs {
+		if d.missing() {
+			continue
+		}
+		f, err := openat(d, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+		if err != nil {
+			return broken("directory "+d.path, err)
+		}
+		names, err := f.Readdirnames(-1)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return broken("directory "+d.path, err)
+		}
+		for _, n := range names {
+			if !strings.HasPrefix(n, layout.TempPrefix) {
+				continue
+			}
+			if kind, err := kindOf(d, n); err != nil || kind != fs.ModeSymlink {
+				continue
+			}
+			if err := s.root.sys.unlink(d, n); err != nil {
+				return broken("temporary link "+path.Join(d.path, n), err)
+			}
+		}
+	}
+	return nil
+}

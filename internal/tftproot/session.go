@@ -1,0 +1,352 @@
+package tftproot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A session is the root opened for one request: its trees, and the directories
+// that hold links and configurations, each resolved and held open once.
+type session struct {
+	root    *Root
+	trees   []tree
+	dirs    []*dir
+	byLoc   map[loc]int    // where a resolved directory is in dirs
+	linkDir map[string]int // where a directory of links, as declared, is in dirs
+	conf    []int          // per loader: where its configurations are in dirs
+}
+
+// A tree is a directory that paths are confined to: the TFTP root, and the
+// configuration directory where that is outside.
+type tree struct {
+	*os.Root
+	path string // as declared
+	real string // without symbolic links
+	id   id
+}
+
+// A loc is a path in a tree, without symbolic links.
+type loc struct {
+	tree int
+	path string
+}
+
+// A dir is a directory of links, of configurations, or of both.
+type dir struct {
+	loc
+	file *os.File // nil while the directory does not exist
+	id   id
+	seen stamp
+}
+
+func (d *dir) fd() int       { return int(d.file.Fd()) }
+func (d *dir) missing() bool { return d.file == nil }
+
+// id tells one file from every other.
+type id struct{ dev, ino uint64 }
+
+var (
+	errLeaves = errors.New("it leaves the TFTP root")
+	errLoop   = errors.New("too many levels of symbolic links")
+)
+
+// open opens the root and all directories that matter.
+func (r *Root) open() (*session, error) {
+	s := &session{root: r, byLoc: map[loc]int{}, linkDir: map[string]int{}}
+	if err := s.openAll(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *session) openAll() error {
+	r := s.root
+	if err := s.openTree(r.path); err != nil {
+		return broken("TFTP root "+r.path, err)
+	}
+	if r.absolute && !within(r.path, r.directory) {
+		if err := s.openTree(r.directory); err != nil {
+			return broken("configuration directory "+r.directory, err)
+		}
+	}
+	for _, d := range r.linkDirs {
+		i, err := s.openDir(loc{0, "."}, d)
+		if err != nil {
+			return broken("directory "+path.Join(r.path, d), err)
+		}
+		s.linkDir[d] = i
+	}
+	for _, l := range r.loaders {
+		at, rel, ok := s.mapAbsolute(l.directory)
+		if !ok {
+			return broken("configuration directory "+l.directory, errLeaves)
+		}
+		i, err := s.openDir(loc{at, "."}, rel)
+		if err != nil {
+			return broken("configuration directory "+l.directory, err)
+		}
+		s.conf = append(s.conf, i)
+	}
+	return nil
+}
+
+func within(root, p string) bool { return p == root || strings.HasPrefix(p, root+"/") }
+
+func (s *session) openTree(p string) error {
+	real, err := filepath.EvalSymlinks(p)
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(p)
+	if err != nil {
+		return err
+	}
+	info, err := root.Stat(".")
+	if err != nil {
+		return errors.Join(err, root.Close())
+	}
+	s.trees = append(s.trees, tree{Root: root, path: p, real: real, id: idOf(info)})
+	return nil
+}
+
+// openDir resolves a directory and opens it, once.
+func (s *session) openDir(at loc, rel string) (int, error) {
+	w, err := s.walk(at, rel)
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		return 0, err
+	}
+	where := w.at
+	if missing {
+		where.path = path.Join(append([]string{where.path}, w.rest...)...)
+	} else if !w.info.IsDir() {
+		return 0, syscall.ENOTDIR
+	}
+	if i, ok := s.byLoc[where]; ok {
+		return i, nil
+	}
+	d := &dir{loc: where}
+	if !missing {
+		if err := s.attach(d); err != nil {
+			return 0, err
+		}
+	}
+	s.byLoc[where] = len(s.dirs)
+	s.dirs = append(s.dirs, d)
+	return len(s.dirs) - 1, nil
+}
+
+// attach opens the directory that d stands for, and notes its stamp.
+func (s *session) attach(d *dir) error {
+	f, err := s.trees[d.tree].Open(d.path)
+	if err != nil {
+		return err
+	}
+	d.file = f
+	if d.seen, err = stampOf(d); err != nil {
+		return err
+	}
+	d.id = d.seen.id
+	return nil
+}
+
+func (s *session) close() {
+	for _, d := range s.dirs {
+		if d.file != nil {
+			_ = d.file.Close()
+		}
+	}
+	for _, t := range s.trees {
+		_ = t.Close()
+	}
+}
+
+// confDir is the directory of the configurations of loader l.
+func (s *session) confDir(l int) *dir { return s.dirs[s.conf[l]] }
+
+// A walked path ended at a file, a directory, or where nothing is.
+type walked struct {
+	at    loc         // where it ended
+	info  fs.FileInfo // nil where nothing is
+	rest  []string    // what of the path is left below the first missing component
+	links []loc       // the symbolic links that were followed
+}
+
+// walk resolves a path from a directory as the kernel would, but never outside
+// the trees: os.Root refuses every absolute link, even one that stays inside, so
+// links are read and mapped here.
+func (s *session) walk(at loc, rel string) (walked, error) {
+	const maxLinks = 40 // the kernel's own limit, path_resolution(7)
+	w := walked{at: at}
+	if path.IsAbs(rel) {
+		tree, in, ok := s.mapAbsolute(rel)
+		if !ok {
+			return w, errLeaves
+		}
+		at, rel = loc{tree, "."}, in
+	}
+	done, pending := components(at.path), components(rel)
+	w.at = loc{at.tree, joined(done)}
+	for len(pending) > 0 {
+		c := pending[0]
+		pending = pending[1:]
+		if c == ".." {
+			if len(done) > 0 {
+				done = done[:len(done)-1]
+				w.at.path, w.info = joined(done), nil
+				continue
+			}
+			outside := filepath.Join(append([]string{s.trees[w.at.tree].real, ".."}, pending...)...)
+			tree, in, ok := s.mapAbsolute(outside)
+			if !ok {
+				return w, errLeaves
+			}
+			w.at, w.info, done, pending = loc{tree, "."}, nil, nil, components(in)
+			continue
+		}
+		full := joined(append(done[:len(done):len(done)], c))
+		info, err := s.trees[w.at.tree].Lstat(full)
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				w.at.path, w.info, w.rest = full, nil, pending
+			}
+			return w, err
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			if len(pending) > 0 && !info.IsDir() {
+				return w, syscall.ENOTDIR
+			}
+			done = append(done[:len(done):len(done)], c)
+			w.at.path, w.info = full, info
+			continue
+		}
+		if len(w.links) == maxLinks {
+			return w, errLoop
+		}
+		w.links = append(w.links, loc{w.at.tree, full})
+		text, err := s.trees[w.at.tree].Readlink(full)
+		if err != nil {
+			return w, err
+		}
+		w.info = nil
+		if path.IsAbs(text) {
+			tree, in, ok := s.mapAbsolute(text)
+			if !ok {
+				return w, errLeaves
+			}
+			w.at, done, text = loc{tree, "."}, nil, in
+		}
+		pending = append(components(text), pending...)
+	}
+	if w.info == nil {
+		info, err := s.trees[w.at.tree].Lstat(w.at.path)
+		if err != nil {
+			return w, err
+		}
+		w.info = info
+	}
+	return w, nil
+}
+
+// mapAbsolute finds the tree that an absolute path is in, by its declared and by
+// its real path, and returns the rest of the path.
+func (s *session) mapAbsolute(p string) (tree int, rel string, ok bool) {
+	for i, t := range s.trees {
+		for _, prefix := range []string{t.path, t.real} {
+			if rest, ok := below(prefix, p); ok {
+				return i, rest, true
+			}
+		}
+	}
+	return 0, "", false
+}
+
+// below takes the components of prefix away from the front of p. A ".." among
+// them is not resolved lexically: it may follow a link.
+func below(prefix, p string) (string, bool) {
+	want, have := components(prefix), components(p)
+	if len(have) < len(want) {
+		return "", false
+	}
+	for i := range want {
+		if have[i] != want[i] {
+			return "", false
+		}
+	}
+	return joined(have[len(want):]), true
+}
+
+func components(p string) []string {
+	var list []string
+	for c := range strings.SplitSeq(p, "/") {
+		if c != "" && c != "." {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func joined(list []string) string {
+	if len(list) == 0 {
+		return "."
+	}
+	return strings.Join(list, "/")
+}
+
+// openTarget opens a configuration for reading, following links inside the
+// trees only. It refuses what is not a regular file or a directory, such as a
+// FIFO, which would block.
+func (s *session) openTarget(d *dir, name string) (*os.File, error) {
+	w, err := s.walk(d.loc, name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.trees[w.at.tree].OpenFile(w.at.path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		err = errors.New("it is not a regular file")
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// unchanged says whether the root and its directories are still what this
+// session opened, under their paths: after a rename, writes went into the old
+// tree.
+func (s *session) unchanged() error {
+	now, err := s.root.open()
+	if err != nil {
+		return err
+	}
+	defer now.close()
+	for i, t := range s.trees {
+		if i >= len(now.trees) || now.trees[i].id != t.id {
+			return fmt.Errorf("%s was replaced", t.path)
+		}
+	}
+	for i, d := range s.dirs {
+		if i >= len(now.dirs) || now.dirs[i].loc != d.loc || now.dirs[i].id != d.id {
+			return fmt.Errorf("%s was replaced", path.Join(s.trees[d.tree].path, d.path))
+		}
+	}
+	return nil
+}
+
+func idOf(info fs.FileInfo) id {
+	st := info.Sys().(*syscall.Stat_t)
+	return id{st.Dev, st.Ino}
+}

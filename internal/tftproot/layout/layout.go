@@ -194,17 +194,37 @@ func (l Loader) Names(h *pxepilot.Host) ([]Name, error) {
 			if err != nil {
 				return nil, err
 			}
-			if len(base) > MaxBase {
-				return nil, fmt.Errorf("the link %s would be longer than %d bytes", pxepilot.Quote(base), MaxBase)
+			if err := checkBase(base); err != nil {
+				return nil, fmt.Errorf("host %s: %w", pxepilot.Quote(h.Name), err)
 			}
 			n := Name{Dir: t.dir, Base: base}
 			if t.perMAC() {
 				n.MAC = mac
 			}
+			for _, other := range names {
+				if other.Dir == n.Dir && other.Base == n.Base {
+					return nil, fmt.Errorf("host %s: two of its link templates give the same link %s", pxepilot.Quote(h.Name), pxepilot.Quote(n.Path()))
+				}
+			}
 			names = append(names, n)
 		}
 	}
 	return names, nil
+}
+
+// checkBase says what is wrong with the last component of a link. What a template
+// takes from the file (a host's name, its serial number) decides about that, too.
+func checkBase(base string) error {
+	if strings.HasPrefix(base, TempPrefix) {
+		return fmt.Errorf("the link %s would begin like a temporary name (%s)", pxepilot.Quote(base), TempPrefix)
+	}
+	if len(base) > MaxBase {
+		return fmt.Errorf("the link %s would be longer than %d bytes", pxepilot.Quote(base), MaxBase)
+	}
+	if err := pxepilot.CheckName(base); err != nil {
+		return fmt.Errorf("its link cannot be a file: %w", err)
+	}
+	return nil
 }
 
 // Reserved says whether base, in a directory that holds both configurations and
@@ -221,10 +241,20 @@ func (l Loader) Reserved(base string) bool {
 	return false
 }
 
+// Matches says whether base, in directory dir, has the shape of a host's link.
+func (l Loader) Matches(dir, base string) bool {
+	for _, t := range l.templates {
+		if t.dir == dir && t.match.MatchString(base) {
+			return true
+		}
+	}
+	return false
+}
+
 // loaderNames are the names that PXELINUX, U-Boot and GRUB ask for in their own
-// directory: the default, the MAC address, the IP address in hexadecimal,
-// shortened digit by digit, the UUID.
-var loaderNames = regexp.MustCompile(`^(default|default-.*|` +
+// directory: the default (U-Boot's also by architecture, its CONFIG_SYS_ARCH), the
+// MAC address, the IP address in hexadecimal, shortened digit by digit, the UUID.
+var loaderNames = regexp.MustCompile(`^(default(-(arc|arm|m68k|microblaze|mips|nios2|powerpc|riscv|sandbox|sh|x86|xtensa)(-.*)?)?|` +
 	`01-` + macDashed + `|[0-9A-F]{1,8}|` + uuidForm + `|` +
 	`grub\.cfg|grub\.cfg-01-` + macDashed + `|grub\.cfg-[0-9A-F]{1,8})$`)
 

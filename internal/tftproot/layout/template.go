@@ -44,7 +44,10 @@ var placeholders = []placeholder{
 		if h.Serial == "" {
 			return "", missing(h, "serial")
 		}
-		return h.Serial, pxepilot.CheckName(h.Serial)
+		if err := pxepilot.CheckName(h.Serial); err != nil {
+			return "", fmt.Errorf("host %s: its serial number cannot be part of a file name: %w", pxepilot.Quote(h.Name), err)
+		}
+		return h.Serial, nil
 	}},
 	{"name", false, `.+`, func(h *pxepilot.Host, _ pxepilot.MAC) (string, error) { return h.Name, nil }},
 }
@@ -95,7 +98,7 @@ func parse(s string) (template, error) {
 		name := rest[1:end]
 		p := find(name)
 		if p == nil {
-			return bad("has an unknown placeholder {%s} (want %s)%s", name, known(), pxepilot.DidYouMean(name, placeNames()))
+			return bad("has an unknown placeholder %s (want %s)%s", pxepilot.Quote("{"+name+"}"), known(), pxepilot.DidYouMean(name, placeNames()))
 		}
 		t.parts = append(t.parts, part{place: p})
 		form += p.form
@@ -125,6 +128,9 @@ func checkDir(dir string) error {
 	for _, c := range strings.Split(dir, "/") {
 		if err := pxepilot.CheckName(c); err != nil {
 			return err
+		}
+		if strings.HasPrefix(c, TempPrefix) {
+			return fmt.Errorf("%s begins like a temporary name", pxepilot.Quote(c))
 		}
 	}
 	return nil

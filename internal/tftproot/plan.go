@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
 )
 
 // A step is a pxepilot.Step with what carrying it out needs to know.
@@ -183,7 +184,7 @@ func (p *planning) hostOf(at spot) string {
 }
 
 // keepSuffix names a file that was in the way of a link.
-func keepSuffix(t time.Time) string { return ".orig-" + strconv.FormatInt(t.Unix(), 10) }
+func keepSuffix(t time.Time) string { return layout.KeepMark + strconv.FormatInt(t.Unix(), 10) }
 
 // detach plans for the hosts that are not to be changed but whose links lead
 // through links that will be: what they boot must not change.

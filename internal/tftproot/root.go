@@ -113,6 +113,9 @@ func appendNew(list []string, s string) []string {
 	return append(list, s)
 }
 
+// Path is the absolute path of the root, as declared.
+func (r *Root) Path() string { return r.path }
+
 // View tells what is there for the hosts of an inventory. While nothing changed
 // it returns the same pointer.
 func (r *Root) View(ctx context.Context, inv *pxepilot.Inventory) (*pxepilot.View, error) {

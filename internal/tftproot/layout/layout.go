@@ -48,6 +48,10 @@ const TempPrefix = ".pxe-pilot."
 // TempName is the temporary name of base in the transaction tx.
 func TempName(tx, base string) string { return TempPrefix + tx + "." + base }
 
+// KeepMark stands between the name of a file that was in the way of a link and
+// the time when it was put aside, in seconds since 1970.
+const KeepMark = ".orig-"
+
 // TxLen is the length of a transaction's identifier.
 const TxLen = 8
 
@@ -230,6 +234,7 @@ func checkBase(base string) error {
 // Reserved says whether base, in a directory that holds both configurations and
 // the loader's links, is a name that loaders ask for and thus no configuration.
 func (l Loader) Reserved(base string) bool {
+	base, _, _ = strings.Cut(base, KeepMark)
 	if loaderNames.MatchString(base) {
 		return true
 	}

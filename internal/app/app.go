@@ -1,0 +1,36 @@
+// Package app is the one place that sees every room of the program and wires
+// them: the configuration file to a site, the site to the use cases, the use
+// cases to HTTP, and what runs on this machine to the command line. It starts the
+// long-running tasks and stops them.
+package app
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"github.com/pxe-pilot/pxe-pilot/internal/cli"
+)
+
+// Run is the whole program: it runs one command line, without the program's
+// name, and returns its exit status.
+func Run(ctx context.Context, version string, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	streams := cli.IO{Stdin: stdin, Stdout: stdout, Stderr: stderr, Env: env, StdoutTTY: isTerminal(stdout)}
+	return cli.Run(ctx, args, streams, version, cli.Local{
+		Server: func(ctx context.Context, o cli.ServerOptions) error {
+			return (&Server{Config: o.Config, Log: newLogger(o.Stderr, o.Debug)}).Run(ctx)
+		},
+		Check: check,
+		Demo:  demo,
+	})
+}
+
+// isTerminal says whether a person looks at w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,193 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/pxe-pilot/pxe-pilot/internal/httpapi"
+	"github.com/pxe-pilot/pxe-pilot/internal/inventory"
+	"github.com/pxe-pilot/pxe-pilot/internal/pilot"
+)
+
+// A Server is "pxe-pilot server" as a value that a test can start on port 0.
+type Server struct {
+	Config string                                              // path of the configuration file
+	Log    *slog.Logger                                        //
+	Ready  func(url string, s *pilot.Pilot)                    // called once it answers; may be nil
+	Listen func(network, address string) (net.Listener, error) // net.Listen unless told otherwise
+}
+
+// grace is how long requests that are under way may go on after the server was
+// told to stop: longer than a change waits for another one and then takes.
+const grace = 15 * time.Second
+
+func newLogger(w io.Writer, debug bool) *slog.Logger {
+	level := slog.LevelInfo
+	if debug {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// Run reads the configuration file, resolves what a crash left, and serves until
+// ctx ends. It does not start where the file has an error.
+func (s *Server) Run(ctx context.Context) error {
+	store := inventory.New(func() (*state, []string, error) { return build(s.Config, s.Log) })
+	if err := store.Load(); err != nil {
+		return err
+	}
+	first := store.Current()
+	for _, w := range first.warnings {
+		s.Log.Warn(w.String())
+	}
+	if err := first.root.Recover(ctx); err != nil {
+		// Machines boot and lists are answered all the same.
+		s.Log.Error("a change that was cut off is not resolved yet; changes are refused until it is", "error", err)
+	}
+	fly := pilot.New(func() *pilot.Site { return store.Current().site }, store.Err)
+	hostname, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("the machine's name: %w", err)
+	}
+	handler := httpapi.New(fly, httpapi.Options{
+		Logger:       s.Log,
+		AllowedHosts: func() []string { return store.Current().server.AllowedHosts },
+		Hostname:     hostname,
+	})
+	listener, url, err := s.listen(store)
+	if err != nil {
+		return err
+	}
+	s.Log.Info("serving", "url", url, "root", store.Current().root.Path(), "hosts", len(first.site.Inventory.Hosts()))
+	return together(ctx,
+		func(ctx context.Context) error { return serve(ctx, httpapi.Server(handler, s.Log), listener, s.Log) },
+		func(ctx context.Context) error {
+			return store.Watch(ctx, s.Log, func(err error) { s.reloaded(store, err) })
+		},
+		func(ctx context.Context) error { return s.onHangup(ctx, store) },
+		func(context.Context) error {
+			if s.Ready != nil {
+				s.Ready(url, fly)
+			}
+			return nil
+		},
+	)
+}
+
+// listen opens the port that the configuration file names, and returns the URL
+// by which this machine reaches it.
+func (s *Server) listen(store *inventory.Store[state]) (net.Listener, string, error) {
+	server := store.Current().server
+	listen := s.Listen
+	if listen == nil {
+		listen = net.Listen
+	}
+	address := net.JoinHostPort(server.Address, strconv.Itoa(server.Port))
+	l, err := listen("tcp", address)
+	if err != nil {
+		hint := ""
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			hint = "; another program, or another server of this one, has it: set server.port"
+		case errors.Is(err, syscall.EACCES):
+			hint = "; ports below 1024 need a privilege: set server.port"
+		}
+		return nil, "", fmt.Errorf("cannot listen on %s: %w%s", address, err, hint)
+	}
+	host := server.Address
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return nil, "", errors.Join(err, l.Close())
+	}
+	if store.Current().certificate == nil {
+		return l, "http://" + net.JoinHostPort(host, port), nil
+	}
+	l = tls.NewListener(l, &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if c := store.Current().certificate; c != nil {
+				return c, nil
+			}
+			return nil, errors.New("the configuration file has no server.tls any more; restart the server")
+		},
+	})
+	return l, "https://" + net.JoinHostPort(host, port), nil
+}
+
+// serve answers requests until ctx ends, and then lets those under way end.
+func serve(ctx context.Context, server *http.Server, l net.Listener, log *slog.Logger) error {
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		log.Info("stopping")
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		err := server.Shutdown(patience)
+		stopped <- errors.Join(err, server.Close())
+	}()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
+}
+
+// onHangup reloads on SIGHUP.
+func (s *Server) onHangup(ctx context.Context, store *inventory.Store[state]) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangups:
+			s.reloaded(store, store.Reload())
+		}
+	}
+}
+
+// reloaded logs what came of a reload.
+func (s *Server) reloaded(store *inventory.Store[state], err error) {
+	if err != nil {
+		s.Log.Error("the configuration file was not reloaded; the last good state stays in force", "error", err)
+		return
+	}
+	now := store.Current()
+	for _, w := range now.warnings {
+		s.Log.Warn(w.String())
+	}
+	s.Log.Info("the configuration file was reloaded", "hosts", len(now.site.Inventory.Hosts()))
+}
+
+// together runs tasks until ctx ends or one of them fails, and waits for all.
+func together(ctx context.Context, tasks ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, len(tasks))
+	var wg sync.WaitGroup
+	for i, task := range tasks {
+		wg.Go(func() {
+			if errs[i] = task(ctx); errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

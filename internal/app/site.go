@@ -1,0 +1,94 @@
+package app
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/config"
+	"github.com/pxe-pilot/pxe-pilot/internal/pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/tftproot"
+	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
+)
+
+// A state is all that the configuration file makes of the program. It is
+// immutable; a reload builds another one and swaps.
+type state struct {
+	site        *pilot.Site
+	root        *tftproot.Root
+	server      config.Server
+	certificate *tls.Certificate // nil without TLS
+	warnings    []config.Problem
+}
+
+// build reads the configuration file at path and builds the state. It returns
+// the paths that it depends on in any case, so that they can be watched.
+func build(path string, log *slog.Logger) (*state, []string, error) {
+	c, err := config.Load(path)
+	var paths []string
+	if c != nil {
+		paths = c.Files
+		if c.HostsDirectory != "" {
+			paths = append(paths, c.HostsDirectory)
+		}
+	}
+	if err != nil {
+		return nil, paths, err
+	}
+	s, err := assemble(c, log)
+	// The nodes of a large file are ten times its size, and garbage by now.
+	debug.FreeOSMemory()
+	return s, paths, err
+}
+
+func assemble(c *config.Config, log *slog.Logger) (*state, error) {
+	inv, err := pxepilot.NewInventory(c.Hosts)
+	if err != nil {
+		return nil, err
+	}
+	root, err := tftproot.New(tftproot.Options{
+		Path:        c.TFTP.Root,
+		Directory:   c.Configuration.Directory,
+		Bootloaders: c.Configuration.Bootloaders,
+		Absolute:    c.TFTP.AbsoluteLinks,
+		Logger:      log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	loaders, err := declared(c.Configuration.Bootloaders)
+	if err != nil {
+		return nil, err
+	}
+	s := &state{
+		site:     &pilot.Site{Inventory: inv, Bootloaders: loaders, Root: root},
+		root:     root,
+		server:   c.Server,
+		warnings: c.Warnings,
+	}
+	if c.Server.TLS != nil {
+		pair, err := tls.LoadX509KeyPair(c.Server.TLS.Certificate, c.Server.TLS.Key)
+		if err != nil {
+			return nil, fmt.Errorf("server.tls: %w", err)
+		}
+		s.certificate = &pair
+	}
+	return s, nil
+}
+
+// declared completes the declared bootloaders by what the table of layouts says
+// of their links.
+func declared(list []pxepilot.Bootloader) ([]pxepilot.Bootloader, error) {
+	full := make([]pxepilot.Bootloader, len(list))
+	for i, b := range list {
+		links, err := layout.Links(b)
+		if err != nil {
+			return nil, err
+		}
+		full[i] = b
+		full[i].Links = links
+	}
+	return full, nil
+}

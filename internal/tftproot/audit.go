@@ -1,0 +1,328 @@
+package tftproot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
+)
+
+// A Finding is something in the TFTP root that makes machines boot something
+// else than what is meant, or may.
+type Finding struct {
+	Error   bool   // machines do not get what they should; else it is a warning
+	Path    string // absolute
+	Message string
+}
+
+// Audit looks for findings, without changing anything. Most of them end in the
+// loader's default, silently.
+func (r *Root) Audit(inv *pxepilot.Inventory) []Finding {
+	a := &audit{root: r}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, err := r.open()
+	if err != nil {
+		a.fail(r.path, "%s", pxepilot.ErrorMessage(err))
+		return a.findings
+	}
+	defer s.close()
+	a.session = s
+	snap, err := s.scan(inv, nil)
+	if err != nil {
+		a.fail(r.path, "%s", pxepilot.ErrorMessage(err))
+		return a.findings
+	}
+	a.snap = snap
+	a.aboveRoot()
+	a.configurations()
+	a.hosts()
+	a.strangers()
+	return a.findings
+}
+
+type audit struct {
+	root     *Root
+	session  *session
+	snap     *snapshot
+	findings []Finding
+}
+
+func (a *audit) add(isError bool, p, format string, args ...any) {
+	a.findings = append(a.findings, Finding{isError, p, fmt.Sprintf(format, args...)})
+}
+
+func (a *audit) fail(p, format string, args ...any) { a.add(true, p, format, args...) }
+func (a *audit) warn(p, format string, args ...any) { a.add(false, p, format, args...) }
+
+// at is an absolute path of something below the root.
+func (a *audit) at(p string) string { return filepath.Join(a.root.path, p) }
+
+// where is the absolute path of a name in a directory of the session.
+func (a *audit) where(d *dir, base string) string {
+	return filepath.Join(a.session.trees[d.tree].path, d.path, base)
+}
+
+// Bits of a mode without which the user that a TFTP server runs as gets nothing:
+// neither the owner nor in the group, as a rule.
+const (
+	othersRead  = 0o004
+	othersEnter = 0o001
+)
+
+// aboveRoot looks at the root itself and at what leads to it.
+func (a *audit) aboveRoot() {
+	for p := a.session.trees[0].real; ; p = filepath.Dir(p) {
+		if info, err := os.Stat(p); err == nil && info.Mode().Perm()&othersEnter == 0 {
+			a.warn(p, "mode %04o: the user of a TFTP server cannot enter it; chmod o+x", info.Mode().Perm())
+		}
+		if p == "/" {
+			break
+		}
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(a.root.path, &st); err == nil && uint32(st.Type) == unix.NFS_SUPER_MAGIC {
+		a.warn(a.root.path, "the TFTP root is on NFS, which has no lock for it: let one server alone change its links")
+	}
+	if a.root.absolute {
+		a.warn(a.root.path, "links are absolute by the configuration file: a TFTP server in a chroot (tftpd-hpa --secure, Debian's default) does not find what they lead to")
+	}
+	if _, _, _, found, err := a.session.readPlan(); found || err != nil {
+		a.warn(a.at(planName), "a change was cut off; the server resolves it when it starts, and before the next change")
+	}
+}
+
+// configurations looks at the directories of configurations and what is in them.
+func (a *audit) configurations() {
+	s := a.session
+	for l := range a.root.loaders {
+		loader := &a.root.loaders[l]
+		d := s.confDir(l)
+		if d.missing() {
+			if _, err := os.Stat(a.root.directory); err != nil {
+				a.fail(a.root.directory, "the configuration directory does not exist; make it and put boot configurations into it")
+				return
+			}
+			a.warn(loader.directory, "the directory does not exist, so that bootloader %s has no configurations", loader.Name)
+			continue
+		}
+		a.mode(d, ".", true)
+		entries, err := list(d)
+		if err != nil {
+			a.fail(loader.directory, "it cannot be listed: %v", plain(err))
+			continue
+		}
+		sort.Slice(entries, func(i, j int) bool { return entries[i].name < entries[j].name })
+		for _, e := range entries {
+			switch {
+			case a.snap.confs[l][e.name]:
+				a.mode(d, e.name, loader.Directory)
+				if e.kind == fs.ModeSymlink {
+					a.link(d, e.name)
+				}
+			case strings.HasPrefix(e.name, "."), !s.mayBeConfiguration(l, e.name) && pxepilot.CheckName(e.name) == nil:
+				// Not meant to be a configuration.
+			case pxepilot.CheckName(e.name) != nil:
+				a.warn(loader.directory, "%v; it is no configuration", pxepilot.CheckName(e.name))
+			case e.kind == fs.ModeSymlink:
+				a.link(d, e.name)
+			case e.kind == fs.ModeDir && s.holdsOthers(d, e.name):
+				// Another loader's directory, or one of links.
+			case e.kind == fs.ModeDir:
+				a.warn(a.where(d, e.name), "a directory is no configuration of bootloader %s", loader.Name)
+			case loader.Directory:
+				a.warn(a.where(d, e.name), "a file is no configuration of bootloader %s, whose configurations are directories", loader.Name)
+			default:
+				a.warn(a.where(d, e.name), "neither a file nor a link: no configuration")
+			}
+		}
+	}
+}
+
+// holdsOthers says whether a directory is, or leads to, another one that is in
+// use.
+func (s *session) holdsOthers(d *dir, name string) bool {
+	p := path.Join(d.path, name)
+	for _, o := range s.dirs {
+		if o.tree == d.tree && within(p, o.path) {
+			return true
+		}
+	}
+	return false
+}
+
+// mode looks whether a TFTP server's user could read a file or enter a directory.
+func (a *audit) mode(d *dir, name string, directory bool) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(d.fd(), name, &st, 0); err != nil {
+		return // a link's end is looked at as a link
+	}
+	need, can := uint32(othersRead), "read"
+	if directory {
+		need, can = othersEnter, "enter"
+	}
+	if st.Mode&need == 0 {
+		a.warn(a.where(d, name), "mode %04o: the user of a TFTP server cannot %s it; chmod o+%s", st.Mode&0o7777, can, map[string]string{"read": "r", "enter": "x"}[can])
+	}
+}
+
+// link looks at where a link leads: a TFTP server follows it by itself.
+func (a *audit) link(d *dir, name string) {
+	target, err := readlinkString(d, name)
+	if err != nil {
+		return
+	}
+	where := a.where(d, name)
+	_, err = a.session.walk(d.loc, name)
+	switch {
+	case errors.Is(err, errLeaves):
+		a.fail(where, "the link leaves the TFTP root (%s); a TFTP server in a chroot finds nothing there", pxepilot.Quote(target))
+	case err != nil:
+		a.fail(where, "the link leads to nothing (%s): machines get the loader's default", pxepilot.Quote(target))
+	case path.IsAbs(target) && !a.root.absolute:
+		a.warn(where, "the link is absolute (%s); a TFTP server in a chroot (tftpd-hpa --secure, Debian's default) finds nothing there", pxepilot.Quote(target))
+	}
+}
+
+// hosts looks at every host's links.
+func (a *audit) hosts() {
+	for _, d := range a.root.linkDirs {
+		if dir := a.session.dirs[a.session.linkDir[d]]; !dir.missing() {
+			a.mode(dir, ".", true)
+		}
+	}
+	for i := range a.snap.view.Hosts {
+		h := &a.snap.view.Hosts[i]
+		host := pxepilot.Quote(h.Host.Name)
+		n := 0
+		for _, c := range a.snap.bound.hosts[i].chains {
+			for _, name := range c.names {
+				a.hostLink(host, &h.Links[n], name)
+				n++
+			}
+		}
+		switch {
+		case h.State == pxepilot.Mixed:
+			a.fail(a.root.path, "host %s: its links lead to different configurations; deploy the one that is meant", host)
+		case h.State == pxepilot.Partial && !h.Canonical:
+			a.fail(a.root.path, "host %s: some of its links are missing; 'pxe-pilot host repair' or a deploy makes them", host)
+		case h.State == pxepilot.Partial:
+			a.warn(a.root.path, "host %s: its configuration has no variant for some of its loaders, which get their default", host)
+		case h.State == pxepilot.Configured && !h.Canonical:
+			a.warn(a.root.path, "host %s: its links are not in the shape that switches as a whole; 'pxe-pilot host repair' mends that", host)
+		}
+	}
+}
+
+func (a *audit) hostLink(host string, l *pxepilot.Link, n name) {
+	p := a.at(l.Path)
+	switch l.State {
+	case pxepilot.Unmanaged:
+		a.fail(p, "host %s: not a link but somebody else's file, which is not touched", host)
+		return
+	case pxepilot.Foreign:
+		a.fail(p, "host %s: the link leads to what is not a configuration of bootloader %s (%s)", host, l.Bootloader, pxepilot.Quote(l.Target))
+	case pxepilot.Entangled:
+		a.fail(p, "host %s: the link leads through another host's (%s), and so would be switched with it; 'pxe-pilot host repair' or a deploy detaches it", host, strings.Join(l.Through, ", "))
+	}
+	if l.Target != "" {
+		a.link(a.session.dirs[n.dir], n.base)
+	}
+}
+
+// strangers looks at the names in the directories of links that are no host's.
+func (a *audit) strangers() {
+	s := a.session
+	for at, d := range s.dirs {
+		if d.missing() || !a.isLinkDir(at) {
+			continue
+		}
+		f, err := openat(d, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+		if err != nil {
+			a.fail(a.where(d, ""), "it cannot be listed: %v", plain(err))
+			continue
+		}
+		names, err := f.Readdirnames(-1)
+		if err := errors.Join(err, f.Close()); err != nil {
+			a.fail(a.where(d, ""), "it cannot be listed: %v", plain(err))
+			continue
+		}
+		sort.Strings(names)
+		for _, n := range names {
+			if _, owned := a.snap.bound.ownerOf(spot{at, n}); !owned {
+				a.stranger(at, d, n)
+			}
+		}
+	}
+}
+
+func (a *audit) isLinkDir(at int) bool {
+	for _, i := range a.session.linkDir {
+		if i == at {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *audit) stranger(at int, d *dir, name string) {
+	where := a.where(d, name)
+	if strings.HasPrefix(name, layout.TempPrefix) {
+		if name != planName {
+			a.warn(where, "a temporary link that a crash left; the server removes it when it starts")
+		}
+		return
+	}
+	kind, err := kindOf(d, name)
+	if err != nil || kind == fs.ModeDir {
+		return
+	}
+	if _, owned := a.snap.bound.ownerOf(spot{at, strings.ToLower(name)}); owned {
+		a.fail(where, "the name is in upper case, and no loader asks for it so")
+		return
+	}
+	if a.isConfigurationIn(at, name) || !a.looksLikeHost(at, name) {
+		if kind == fs.ModeSymlink {
+			a.link(d, name)
+		}
+		return
+	}
+	if name != strings.ToLower(name) {
+		a.warn(where, "the name is in upper case, and no loader asks for it so; it belongs to no host")
+		return
+	}
+	a.warn(where, "it belongs to no host of the configuration file, and is left alone")
+	if kind == fs.ModeSymlink {
+		a.link(d, name)
+	}
+}
+
+func (a *audit) isConfigurationIn(at int, name string) bool {
+	for l := range a.root.loaders {
+		if a.session.conf[l] == at && a.snap.confs[l][name] {
+			return true
+		}
+	}
+	return false
+}
+
+// looksLikeHost says whether a name has the shape of a host's link.
+func (a *audit) looksLikeHost(at int, name string) bool {
+	for l := range a.root.loaders {
+		for _, d := range a.root.loaders[l].Dirs() {
+			if a.session.linkDir[d] == at && a.root.loaders[l].Matches(d, name) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -13,6 +13,7 @@ dnsmasq-base  dnsmasq
 tftp-hpa      tftp
 tftpd-hpa     in.tftpd
 iproute2      ip
+systemd       systemd-analyze
 zstd          zstd
 '
 # What installs a service that would start: it is for the tests to start.

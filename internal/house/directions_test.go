@@ -59,6 +59,7 @@ var rooms = []room{
 		"it does over the API whatever it does; what runs locally reaches it as functions"},
 	{"internal/testenv", nil, nil, "every test may need it"},
 	{"internal/house", nil, nil, "it looks at the house from outside"},
+	{"packaging", nil, nil, "files, and tests of files"},
 	{"e2e", everything, nil, "the lab sees the whole"},
 	{"bench", everything, nil, "benchmarks see the whole"},
 }

@@ -1,0 +1,125 @@
+package httpapi
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/apiv1"
+)
+
+// The routes and the contract tell the same calls, with the same parameters.
+func TestRoutesAreTheContract(t *testing.T) {
+	doc, err := contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]string{}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			var query []string
+			for _, p := range op.Parameters {
+				if p.Value.In == "query" {
+					query = append(query, p.Value.Name)
+				}
+			}
+			want[method+" "+path] = query
+		}
+	}
+	got := map[string][]string{}
+	for _, rt := range (&api{}).routes() {
+		got[rt.method+" "+rt.pattern] = rt.query
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("openapi.yaml (-) and routes.go (+) differ:\n%s", diff)
+	}
+}
+
+// The fields that are read, those of the Go types, and those of the contract
+// are the same.
+func TestFieldsAreTheContract(t *testing.T) {
+	doc, err := contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := func(path ...string) *openapi3.Schema {
+		s := doc.Components.Schemas[path[0]].Value
+		for _, p := range path[1:] {
+			if s = s.Properties[p].Value; s.Items != nil {
+				s = s.Items.Value
+			}
+		}
+		return s
+	}
+	change := slices.Concat(deployFields, clearFields, repairFields)
+	slices.Sort(change)
+	for _, tt := range []struct {
+		name   string
+		schema *openapi3.Schema
+		fields []string
+	}{
+		{"body of deploy", schema("Deploy"), deployFields},
+		{"body of clear", schema("Clear"), clearFields},
+		{"body of repair", schema("Repair"), repairFields},
+		{"host in a body", schema("HostRef"), hostFields},
+		{"apiv1.Error", schema("Error"), fieldsOf(apiv1.Error{})},
+		{"apiv1.Configurations", schema("Configurations"), fieldsOf(apiv1.Configurations{})},
+		{"apiv1.Configuration", schema("Configurations", "configurations"), fieldsOf(apiv1.Configuration{})},
+		{"apiv1.ConfigurationContent", schema("ConfigurationContent"), fieldsOf(apiv1.ConfigurationContent{})},
+		{"apiv1.Variant", schema("ConfigurationContent", "variants"), fieldsOf(apiv1.Variant{})},
+		{"apiv1.Bootloaders", schema("Bootloaders"), fieldsOf(apiv1.Bootloaders{})},
+		{"apiv1.Bootloader", schema("Bootloaders", "bootloaders"), fieldsOf(apiv1.Bootloader{})},
+		{"apiv1.Host", schema("Host"), fieldsOf(apiv1.Host{})},
+		{"apiv1.ConfigurationRef", schema("Host", "configuration"), fieldsOf(apiv1.ConfigurationRef{})},
+		{"apiv1.IPMI", schema("Host", "ipmi"), fieldsOf(apiv1.IPMI{})},
+		{"apiv1.Link", schema("Link"), fieldsOf(apiv1.Link{})},
+		{"apiv1.HostRef", schema("HostRef"), append(fieldsOf(apiv1.HostRef{}), "macAddress")},
+		{"apiv1.Outcome", schema("Outcome"), fieldsOf(apiv1.Outcome{})},
+		{"apiv1.HostOutcome", schema("Outcome", "hosts"), fieldsOf(apiv1.HostOutcome{})},
+		{"apiv1.Step", schema("Step"), fieldsOf(apiv1.Step{})},
+		{"apiv1.Health", schema("Health"), fieldsOf(apiv1.Health{})},
+	} {
+		got, want := slices.Sorted(slices.Values(tt.fields)), slices.Sorted(maps.Keys(tt.schema.Properties))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: openapi.yaml (-) and Go (+) differ:\n%s", tt.name, diff)
+		}
+		if no := tt.schema.AdditionalProperties.Has; no == nil || *no {
+			t.Errorf("%s: openapi.yaml allows other fields", tt.name)
+		}
+	}
+	if diff := cmp.Diff(slices.Compact(change), slices.Sorted(slices.Values(fieldsOf(apiv1.Change{})))); diff != "" {
+		t.Errorf("apiv1.Change:\n%s", diff)
+	}
+}
+
+func fieldsOf(v any) []string {
+	var names []string
+	for i := range reflect.TypeOf(v).NumField() {
+		name, _, _ := strings.Cut(reflect.TypeOf(v).Field(i).Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}
+
+func TestStatesAreTheContract(t *testing.T) {
+	doc, err := contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []any{}
+	for _, s := range states {
+		want = append(want, string(s))
+	}
+	if diff := cmp.Diff(want, doc.Components.Schemas["State"].Value.Enum); diff != "" {
+		t.Error(diff)
+	}
+}
+
+var states = []pxepilot.State{pxepilot.Configured, pxepilot.None, pxepilot.Partial, pxepilot.Mixed, pxepilot.Dangling,
+	pxepilot.Foreign, pxepilot.Unmanaged, pxepilot.Entangled}

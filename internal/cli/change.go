@@ -43,9 +43,9 @@ func (o *changeOptions) explain(err error) error {
 	var refused *client.Error
 	if errors.As(err, &refused) && refused.Status == http.StatusConflict && !o.change.SkipRefused &&
 		(o.change.All || len(o.change.Hosts) > 1) {
-		return hinted{err, "nothing was done; --skip-refused does it for the hosts that are not refused"}
+		return hintedError{err, "nothing was done; --skip-refused does it for the hosts that are not refused"}
 	}
-	return hinted{err, hintNames(err)}
+	return hintedError{err, hintNames(err)}
 }
 
 // printOutcome prints what was done, or would be, and tells the refusals.
@@ -88,7 +88,7 @@ func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
 		}
 	}
 	if refused {
-		return silence(exitConflict)
+		return silentError(exitConflict)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ where there are only warnings.`,
 			return perr
 		}
 		if err == nil && count(findings, Error) > 0 {
-			err = silence(exitFailed)
+			err = silentError(exitFailed)
 		}
 		return err
 	}

@@ -89,8 +89,14 @@ func Run(ctx context.Context, args []string, streams IO, version string, local L
 	root := p.root()
 	root.SetArgs(append([]string{}, args...)) // never nil, for which cobra takes os.Args
 	cmd, err := root.ExecuteContextC(ctx)
+	if p.out.err == nil {
+		return p.report(ctx, cmd, err)
+	}
+	if errors.Is(err, p.out.err) {
+		err = nil // told below, once
+	}
 	status := p.report(ctx, cmd, err)
-	if p.out.err != nil && !errors.Is(p.out.err, syscall.EPIPE) {
+	if !errors.Is(p.out.err, syscall.EPIPE) {
 		p.say("error", "cannot write the output: "+p.out.err.Error())
 		status = max(status, exitFailed)
 	}
@@ -139,7 +145,7 @@ func (p *program) group(name, short string, commands ...*cobra.Command) *cobra.C
 			}
 			_, _ = io.WriteString(p.Stderr, helpText(cmd)+"\n")
 			p.say("error", "a command is missing")
-			return silence(exitUsage)
+			return silentError(exitUsage)
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}

@@ -38,7 +38,7 @@ byte for byte what the machines get.`,
 		}
 		content, err := c.Configuration(cmd.Context(), args[0], bootloader)
 		if err != nil {
-			return hinted{err, hintConfigurations(err)}
+			return hintedError{err, hintConfigurations(err)}
 		}
 		return p.print(*form, result{
 			data:  content,

@@ -14,25 +14,25 @@ import (
 	"github.com/pxe-pilot/pxe-pilot/client"
 )
 
-// A silence is the exit status of a command that has already said why.
-type silence int
+// A silentError is the exit status of a command that has already said why.
+type silentError int
 
-func (s silence) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+func (s silentError) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
-// A hinted error carries what to do next.
-type hinted struct {
+// A hintedError error carries what to do next.
+type hintedError struct {
 	error
 	hint string
 }
 
-func (e hinted) Unwrap() error { return e.error }
+func (e hintedError) Unwrap() error { return e.error }
 
 // report tells a person what went wrong and what to do next, and returns the
 // exit status for err.
 func (p *program) report(ctx context.Context, cmd *cobra.Command, err error) int {
 	var (
-		quiet       silence
-		hint        hinted
+		quiet       silentError
+		hint        hintedError
 		usage       *usageError
 		unreachable *client.UnreachableError
 		refused     *client.Error

@@ -31,7 +31,7 @@ of its MAC addresses.`,
 		}
 		h, err := c.Host(cmd.Context(), args[0])
 		if err != nil {
-			return hinted{err, hintHosts(err)}
+			return hintedError{err, hintHosts(err)}
 		}
 		return p.print(*form, result{
 			data:  h,
@@ -54,29 +54,23 @@ var meaning = map[pxepilot.State]string{
 	pxepilot.Entangled:  "a link leads through another host's",
 }
 
+// repairable are the states in which a repair can tell what is meant to boot.
+var repairable = map[pxepilot.State]bool{pxepilot.Configured: true, pxepilot.Partial: true, pxepilot.Entangled: true}
+
 func writeHost(b *bytes.Buffer, h *apiv1.Host) {
 	fact := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(b, "%-15s %s\n", name+":", clean(value))
 		}
 	}
-	configuration := "none"
-	if h.Configuration != nil {
-		configuration = h.Configuration.Name
-	}
-	state := h.State
-	if m := meaning[pxepilot.State(h.State)]; m != "" {
-		state += " (" + m + ")"
-	}
-	shape := "canonical"
-	if !h.Canonical {
-		shape = "not canonical ('pxe-pilot host repair' or the next deploy mends it)"
-	}
+	state := pxepilot.State(h.State)
 	fact("Name", h.Name)
-	fact("Configuration", configuration)
-	fact("State", state)
-	if h.State != string(pxepilot.None) {
-		fact("Links", shape)
+	if h.Configuration != nil {
+		fact("Configuration", h.Configuration.Name)
+	}
+	fact("State", strings.TrimSuffix(fmt.Sprintf("%s (%s)", state, meaning[state]), " ()"))
+	if !h.Canonical && repairable[state] {
+		fact("Repair", "'pxe-pilot host repair' brings the links into shape without changing what boots")
 	}
 	fact("MAC addresses", macCell(h))
 	fact("Bootloaders", strings.Join(h.Bootloaders, ", "))

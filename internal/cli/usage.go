@@ -84,11 +84,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	)
 	switch {
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
-		name := unknown.GetSpecifiedName()
-		if all := unknown.GetSpecifiedShortnames(); all != name {
-			return wrongUsage(cmd, "unknown option %s in %s", quoteOption("-"+name), quoteOption("-"+all))
-		}
-		return wrongUsage(cmd, "unknown option %s", quoteOption("-"+name))
+		return wrongUsage(cmd, "unknown option %s", quoteOption("-"+unknown.GetSpecifiedName()))
 	case errors.As(err, &unknown):
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })

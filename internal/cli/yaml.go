@@ -3,52 +3,77 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
 
-// writeYAML writes what writeJSON would: the JSON is read as the YAML that it
-// is, and written in block style, so that names and order are the same.
+// writeYAML writes what writeJSON would, with the same names in the same order.
+// The JSON is not parsed as the YAML that it nearly is, for a YAML parser folds
+// some characters that JSON has no name for.
 func writeYAML(b *bytes.Buffer, data any) error {
 	raw, err := json.Marshal(data)
 	if err != nil {
 		return err
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(raw, &doc); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	root, err := node(dec)
+	if err != nil {
 		return err
 	}
-	restyle(&doc)
 	enc := yaml.NewEncoder(b)
 	enc.SetIndent(2)
-	if err := enc.Encode(&doc); err != nil {
+	if err := enc.Encode(root); err != nil {
 		return err
 	}
 	return enc.Close()
 }
 
-// restyle lays collections out in blocks, except empty ones, and takes the
-// quotes from words that no version of YAML takes for anything but a string.
-func restyle(n *yaml.Node) {
-	switch n.Kind {
-	case yaml.SequenceNode, yaml.MappingNode:
-		if len(n.Content) > 0 {
-			n.Style = 0
-		}
-	case yaml.ScalarNode:
-		switch {
-		case n.Tag != "!!str":
-		case strings.Contains(n.Value, "\n"):
-			n.Style = yaml.LiteralStyle
-		case word.MatchString(n.Value) && !special.MatchString(n.Value):
-			n.Style = 0
-		}
+// node reads one JSON value.
+func node(dec *json.Decoder) (*yaml.Node, error) {
+	token, err := dec.Token()
+	if err != nil {
+		return nil, err
 	}
-	for _, child := range n.Content {
-		restyle(child)
+	switch v := token.(type) {
+	case json.Delim:
+		n := &yaml.Node{Kind: yaml.SequenceNode}
+		if v == '{' {
+			n.Kind = yaml.MappingNode
+		}
+		for dec.More() { // of a mapping: name, value, name, value ...
+			child, err := node(dec)
+			if err != nil {
+				return nil, err
+			}
+			n.Content = append(n.Content, child)
+		}
+		if len(n.Content) == 0 {
+			n.Style = yaml.FlowStyle
+		}
+		_, err := dec.Token()
+		return n, err
+	case string:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v, Style: style(v)}, nil
+	case nil:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}, nil
 	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(token)}, nil // a number or a truth value
+}
+
+// style leaves the quotes off words that no version of YAML takes for anything
+// but a string, and lays lines out as lines.
+func style(s string) yaml.Style {
+	switch {
+	case word.MatchString(s) && !special.MatchString(s):
+		return 0
+	case strings.Contains(s, "\n") && cleanBut(s, "\n\t") == s:
+		return yaml.LiteralStyle
+	}
+	return yaml.DoubleQuotedStyle
 }
 
 var (

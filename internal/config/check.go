@@ -92,7 +92,9 @@ func (r *reader) checkLoaders(inside string) {
 	var names []string
 	for i := range r.loaders {
 		l := &r.loaders[i]
-		names = append(names, l.name)
+		if l.name != "" && !slices.Contains(names, l.name) {
+			names = append(names, l.name)
+		}
 		for _, other := range r.loaders[:i] {
 			for _, link := range l.Templates() {
 				if slices.Contains(other.Templates(), link) {
@@ -106,7 +108,7 @@ func (r *reader) checkLoaders(inside string) {
 			r.tell(l.at, "bootloader %s has its links beside its configurations, under names that configurations may have; give link another directory", pxepilot.Quote(l.name))
 		}
 	}
-	if len(names) == 0 {
+	if len(r.loaders) == 0 {
 		names = []string{layout.Default}
 	}
 	for _, e := range r.hosts {
@@ -115,8 +117,11 @@ func (r *reader) checkLoaders(inside string) {
 			case slices.Contains(e.host.Bootloaders[:i], b):
 				r.tell(e.bootloaders[i], "bootloader %s stands twice in this host; remove one of them", pxepilot.Quote(b))
 			case !slices.Contains(names, b):
-				r.tell(e.bootloaders[i], "bootloader %s is not declared%s; declare it in configuration.bootloaders, or remove it here",
-					pxepilot.Quote(b), pxepilot.DidYouMean(b, names))
+				hint := pxepilot.DidYouMean(b, names)
+				if hint == "" {
+					hint = "; declare it there, or remove it here"
+				}
+				r.tell(e.bootloaders[i], "bootloader %s is not declared in configuration.bootloaders%s", pxepilot.Quote(b), hint)
 			}
 		}
 	}

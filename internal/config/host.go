@@ -106,7 +106,7 @@ func (r *reader) readHost(n *yaml.Node) {
 		r.tell(e.at, "a host without a name; add name")
 	}
 	if f.at("mac_addresses") == nil {
-		r.tell(e.at, "host %s has no mac_addresses; list the address of every network card that may boot", pxepilot.Quote(h.Name))
+		r.tell(e.at, "a host without mac_addresses; list the address of every network card that may boot")
 	}
 	r.hosts = append(r.hosts, e)
 }

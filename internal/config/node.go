@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -168,12 +169,10 @@ func (r *reader) choice(n *yaml.Node, what string, words ...string) string {
 	if !ok {
 		return ""
 	}
-	for _, w := range words {
-		if s == w {
-			return s
-		}
+	if slices.Contains(words, s) {
+		return s
 	}
-	r.wrong(follow(n), "%s is %s; want %s%s", what, pxepilot.Quote(s), strings.Join(words, " or "), pxepilot.DidYouMean(s, words))
+	r.wrong(follow(n), "%s is %s; want %s", what, pxepilot.Quote(s), strings.Join(words, " or "))
 	return ""
 }
 
@@ -243,7 +242,19 @@ func (f fields) keys() []string {
 }
 
 // object reads a mapping whose keys are all known. It says whether it was one.
+// A key that was mistyped counts as found: nobody wants to hear that it is
+// missing as well.
 func (r *reader) object(n *yaml.Node, what string, f fields) bool {
+	var mistyped []*yaml.Node
+	defer func() {
+		for _, k := range mistyped {
+			for i := range f {
+				if f[i].found == nil && slices.Contains(pxepilot.Nearest(k.Value, f.keys()), f[i].key) {
+					f[i].found = k
+				}
+			}
+		}
+	}()
 	return r.pairs(n, what, func(k, v *yaml.Node, merged bool) {
 		for i := range f {
 			switch {
@@ -261,6 +272,7 @@ func (r *reader) object(n *yaml.Node, what string, f fields) bool {
 		if hint == "" {
 			hint = "; want " + strings.Join(f.keys(), ", ")
 		}
+		mistyped = append(mistyped, k)
 		r.wrong(k, "unknown key %s in %s%s", pxepilot.Quote(k.Value), what, hint)
 	})
 }

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -191,6 +193,7 @@ func (c *change) makeTemps() error {
 		// A name that changes twice in one plan needs two temporary names.
 		turn := used[st.at]
 		used[st.at]++
+		st.turn = turn
 		if turn == len(txs) {
 			txs = append(txs, newTx())
 		}
@@ -210,6 +213,9 @@ func (c *change) makeTemps() error {
 		}
 		st.holds = true
 		first[key] = st.temp
+	}
+	for i := range c.steps {
+		c.steps[i].final = c.steps[i].turn == used[c.steps[i].at]-1
 	}
 	return nil
 }
@@ -320,12 +326,30 @@ func sameFile(d *dir, a, b string) bool {
 // confirm reads back what was done, and looks that it was done where the paths
 // lead: the configurations are still there, and so are the directories.
 func (c *change) confirm() error {
+	readers := min(runtime.GOMAXPROCS(0), 1+len(c.steps)/1024)
+	errs := make([]error, readers)
+	var wg sync.WaitGroup
+	for r := range readers {
+		part := c.steps[r*len(c.steps)/readers : (r+1)*len(c.steps)/readers]
+		wg.Go(func() { errs[r] = c.readBack(part) })
+	}
+	wg.Wait()
+	if err := cmp.Or(errs...); err != nil {
+		return err
+	}
+	if err := c.unchanged(); err != nil {
+		return pxepilot.Errorf(pxepilot.Unavailable, "the TFTP root was replaced during the change: %v; try again", err).Because(err)
+	}
+	return nil
+}
+
+// readBack looks that the names of some steps are what they should be.
+func (c *change) readBack(steps []step) error {
 	buf := make([]byte, syscall.PathMax)
-	last := c.last()
-	checked := map[string]bool{}
-	for i := range c.steps {
-		st := &c.steps[i]
-		if last[st.at] != i {
+	checked := map[spot]bool{}
+	for i := range steps {
+		st := &steps[i]
+		if !st.final {
 			continue
 		}
 		d := c.dirs[st.at.dir]
@@ -339,26 +363,14 @@ func (c *change) confirm() error {
 		default:
 			return c.stepFailed(st, err)
 		}
-		if key := d.path + "\x00" + st.Becomes; st.conf && !checked[key] {
-			checked[key] = true
+		if end := (spot{st.at.dir, st.Becomes}); st.conf && !checked[end] {
+			checked[end] = true
 			if _, err := c.walk(d.loc, st.Becomes); err != nil {
-				return pxepilot.Errorf(pxepilot.Conflict, "host %s: the configuration went away during the deploy", pxepilot.Quote(st.Host)).Because(err)
+				return pxepilot.Errorf(pxepilot.Conflict, "host %s: the configuration went away during the deploy; nothing was changed", pxepilot.Quote(st.Host)).Because(err)
 			}
 		}
 	}
-	if err := c.unchanged(); err != nil {
-		return pxepilot.Errorf(pxepilot.Unavailable, "the TFTP root was replaced during the change: %v; try again", err).Because(err)
-	}
 	return nil
-}
-
-// last tells for every name which step is its last.
-func (c *change) last() map[spot]int {
-	last := make(map[spot]int, len(c.steps))
-	for i := range c.steps {
-		last[c.steps[i].at] = i
-	}
-	return last
 }
 
 // finish removes what is left over and then the plan, durably, so that it is

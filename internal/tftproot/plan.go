@@ -17,6 +17,8 @@ type step struct {
 	conf    bool   // Becomes leads to a configuration, not to another link
 	temp    string // the temporary name, in the same directory
 	holds   bool   // the temporary name exists now
+	turn    int    // how many steps of the same name come before
+	final   bool   // no step of the same name comes after
 }
 
 // plan turns moves into steps. It touches no disk: a dry run shows just what
@@ -30,7 +32,7 @@ type step struct {
 // keep: the first link leads, the others follow, and each name is only ever seen
 // old or new. Whatever the order, no step makes a circle.
 func (s *session) plan(snap *snapshot, moves []pxepilot.Move) []step {
-	p := &planning{session: s, snap: snap, now: map[spot]text{}}
+	p := s.planning(snap)
 	moved := make(map[int]bool, len(moves))
 	for _, m := range moves {
 		i := snap.view.IndexOf(m.Host)
@@ -45,8 +47,13 @@ func (s *session) plan(snap *snapshot, moves []pxepilot.Move) []step {
 type planning struct {
 	*session
 	snap  *snapshot
-	now   map[spot]text // what is under the names that the steps so far change
+	now   map[spot]text      // what is under the names that the steps so far change
+	texts map[memoKey]string // that lead to a configuration
 	steps []step
+}
+
+func (s *session) planning(snap *snapshot) *planning {
+	return &planning{session: s, snap: snap, now: map[spot]text{}, texts: map[memoKey]string{}}
 }
 
 // chains calls do for every chain of a host with what was seen of its links.
@@ -100,9 +107,7 @@ func (p *planning) deploy(c *chain, links []pxepilot.Link, configuration string)
 		p.shape(c, links, current)
 	}
 	p.set(c, links, 0, configuration)
-	for n := 1; n < len(links); n++ {
-		p.set(c, links, n, "")
-	}
+	p.lead(c, links)
 }
 
 func shaped(links []pxepilot.Link) bool {
@@ -121,8 +126,16 @@ func (p *planning) shape(c *chain, links []pxepilot.Link, configuration string) 
 		// It may lead through one of those that are to follow it.
 		p.set(c, links, 0, configuration)
 	}
+	p.lead(c, links)
+}
+
+// lead makes the further links of a chain lead to the first. Those in
+// canonical shape do so, whatever the configuration.
+func (p *planning) lead(c *chain, links []pxepilot.Link) {
 	for n := 1; n < len(links); n++ {
-		p.set(c, links, n, "")
+		if !links[n].Canonical {
+			p.set(c, links, n, "")
+		}
 	}
 }
 
@@ -137,7 +150,13 @@ func (p *planning) clear(c *chain, links []pxepilot.Link) {
 func (p *planning) set(c *chain, links []pxepilot.Link, n int, configuration string) {
 	d := p.dirs[c.names[n].dir]
 	if configuration != "" {
-		p.put(c, links, n, p.confText(c.loader, d, configuration), true)
+		key := memoKey{c.loader, c.names[n].dir, configuration}
+		text, known := p.texts[key]
+		if !known {
+			text = p.confText(c.loader, d, configuration)
+			p.texts[key] = text
+		}
+		p.put(c, links, n, text, true)
 	} else {
 		p.put(c, links, n, p.leadText(d, &c.names[0]), false)
 	}
@@ -193,7 +212,7 @@ func (p *planning) detach(moved map[int]bool) []step {
 	for i := range p.steps {
 		changed[p.steps[i].Path] = true
 	}
-	d := &planning{session: p.session, snap: p.snap, now: map[spot]text{}}
+	d := p.session.planning(p.snap)
 	for i := range p.snap.view.Hosts {
 		if p.snap.view.Hosts[i].State != pxepilot.Entangled || moved[i] {
 			continue

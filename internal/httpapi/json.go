@@ -15,8 +15,8 @@ import (
 // A reader reads one JSON text (RFC 8259) of known shape, from left to right.
 // encoding/json would do, but for what a person needs who wrote the text by hand:
 // it tells no position of a wrong type or an unknown field, takes "HOSTS" for
-// "hosts" and the last of two fields of one name. It is also ten times slower
-// where positions are wanted (json.Decoder.Token).
+// "hosts" and the last of two fields of one name. Where positions are wanted
+// (json.Decoder.Token) it is six times slower, too: 16 ms for 10,000 hosts.
 type reader struct {
 	text []byte
 	at   int

@@ -17,7 +17,8 @@ func (p *program) completion() *cobra.Command {
 		Use:   "completion SHELL",
 		Short: "Print the completion script for a shell",
 		Long: fmt.Sprintf(`Print the completion script for a shell: %s. With it, Tab
-completes commands, options, and the hosts and configurations of the server.`, strings.Join(shells, ", ")),
+completes commands, options, and the hosts and configurations of the server.
+For bash the package bash-completion must be there.`, strings.Join(shells, ", ")),
 		Example: `  source <(pxe-pilot completion bash)
   pxe-pilot completion bash > /etc/bash_completion.d/pxe-pilot
   pxe-pilot completion zsh > "${fpath[1]}/_pxe-pilot"

@@ -92,6 +92,8 @@ const changes = "changes"
 
 func exitOfStatus(status int) int {
 	switch status {
+	case http.StatusBadRequest: // what was typed could be nobody's name
+		return exitUsage
 	case http.StatusNotFound:
 		return exitNotFound
 	case http.StatusConflict:

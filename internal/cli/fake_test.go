@@ -86,10 +86,19 @@ func (s *fakeSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	mux := http.NewServeMux()
+	checked := func(of string, h http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if err := pxepilot.CheckName(r.PathValue("name")); err != nil {
+				refuse(w, http.StatusBadRequest, "%s: %v", of, err)
+				return
+			}
+			h(w, r)
+		}
+	}
 	mux.HandleFunc("GET /v1/configurations", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, apiv1.Configurations{Configurations: s.configurations})
 	})
-	mux.HandleFunc("GET /v1/configurations/{name}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /v1/configurations/{name}", checked("configuration", func(w http.ResponseWriter, r *http.Request) {
 		variants, ok := s.contents[r.PathValue("name")]
 		if !ok {
 			s.noConfiguration(w, r.PathValue("name"))
@@ -108,15 +117,15 @@ func (s *fakeSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			content.Variants = nil
 		}
 		answer(w, content)
-	})
-	mux.HandleFunc("PUT /v1/configurations/{name}/deploy", func(w http.ResponseWriter, r *http.Request) {
+	}))
+	mux.HandleFunc("PUT /v1/configurations/{name}/deploy", checked("configuration", func(w http.ResponseWriter, r *http.Request) {
 		name := r.PathValue("name")
 		if _, ok := s.contents[name]; !ok {
 			s.noConfiguration(w, name)
 			return
 		}
 		s.change(w, r, func(apiv1.Host) string { return name })
-	})
+	}))
 	mux.HandleFunc("PUT /v1/clear", func(w http.ResponseWriter, r *http.Request) {
 		s.change(w, r, func(apiv1.Host) string { return "" })
 	})
@@ -131,11 +140,11 @@ func (s *fakeSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 	})
 	mux.HandleFunc("GET /v1/hosts", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.hosts) })
-	mux.HandleFunc("GET /v1/hosts/{name}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /v1/hosts/{name}", checked("host", func(w http.ResponseWriter, r *http.Request) {
 		if h := s.find(w, r.PathValue("name")); h != nil {
 			answer(w, h)
 		}
-	})
+	}))
 	mux.HandleFunc("GET /v1/bootloaders", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, apiv1.Bootloaders{Bootloaders: s.bootloaders})
 	})
@@ -161,7 +170,11 @@ func (s *fakeSite) change(w http.ResponseWriter, r *http.Request, want func(apiv
 	var refused []string
 	var moves []func()
 	seen := map[string]bool{}
-	for _, ref := range c.Hosts {
+	for i, ref := range c.Hosts {
+		if err := pxepilot.CheckName(ref.Name); err != nil {
+			refuse(w, http.StatusBadRequest, "host %d of the list: %v", i+1, err)
+			return
+		}
 		h := s.find(w, ref.Name)
 		if h == nil {
 			return

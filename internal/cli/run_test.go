@@ -160,13 +160,13 @@ func TestStrangeNames(t *testing.T) {
 		status int
 		stderr string // of its first line
 	}{
-		{[]string{"host", "show", "h1\n"}, 3, `error: host "h1\n" not found; did you mean h1?`},
-		{[]string{"host", "show", "\x1b[2J"}, 3, `error: host "\x1b[2J" not found`},
+		{[]string{"host", "show", "h1\n"}, 2, `error: host: the name "h1\n" begins or ends with space`},
+		{[]string{"host", "show", "\x1b[2J"}, 2, `error: host: the name "\x1b[2J" contains a control character`},
 		{[]string{"host", "show", "\xff"}, 2, `error: HOST "\xff" is not UTF-8`},
-		{[]string{"host", "show", long}, 3, `error: host "` + long[:80] + `"... not found`},
-		{[]string{"host", "show", "a\x00b"}, 3, `error: host "a\x00b" not found`},
-		{[]string{"config", "deploy", "local\n", "h1"}, 3, `error: configuration "local\n" not found; did you mean local?`},
-		{[]string{"config", "deploy", "local", "h1", "h\n2"}, 3, `error: host "h\n2" not found; did you mean h2?`},
+		{[]string{"host", "show", long}, 2, `error: host: the name "` + long[:80] + `"... is longer than 255 bytes`},
+		{[]string{"host", "show", "a\x00b"}, 2, `error: host: the name "a\x00b" contains a control character`},
+		{[]string{"config", "deploy", "lo\ncal", "h1"}, 2, `error: configuration: the name "lo\ncal" contains a control character`},
+		{[]string{"config", "deploy", "local", "h1", "h\n2"}, 2, `error: host 2 of the list: the name "h\n2" contains a control character`},
 		{[]string{"config", "deploy", "local", "--", "-h1"}, 3, `error: host "-h1" not found; did you mean h1?`},
 		{[]string{"h\nost"}, 2, `error: unknown command "h\nost"; did you mean host?`},
 		{[]string{"host", "list", "\x1b"}, 2, `error: unexpected argument "\x1b"`},

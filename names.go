@@ -63,7 +63,8 @@ func Quote(s string) string {
 
 // Nearest returns up to three of the candidates that a person may have meant by
 // name, the nearest first: those within a third of its length in edits
-// (insert, delete, replace, swap neighbours), and those that it begins.
+// (insert, delete, replace, swap neighbours), and those that it begins. The name
+// itself is none of them: whoever did not find it did not misspell it.
 func Nearest(name string, candidates []string) []string {
 	type near struct {
 		name string
@@ -73,6 +74,9 @@ func Nearest(name string, candidates []string) []string {
 	limit := max(1, len(name)/3)
 	lower := strings.ToLower(name)
 	for _, c := range candidates {
+		if c == name {
+			continue
+		}
 		if d := len(c) - len(name); d > limit || -d > limit {
 			if len(name) >= 2 && strings.HasPrefix(strings.ToLower(c), lower) {
 				found = append(found, near{c, limit + 1})

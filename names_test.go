@@ -131,6 +131,7 @@ func TestNearest(t *testing.T) {
 		{"getaway", []string{"gateway"}},           // two letters wrong
 		{"db", []string{"db1", "db-primary"}},      // begun
 		{"d", nil},                                 // one letter tells nothing
+		{"web1", []string{"web10", "web2"}},        // itself is no misspelling
 		{"printer", nil},
 		{"", nil},
 		{strings.Repeat("web", 1000), nil},
@@ -192,7 +193,7 @@ func TestNearestProperty(t *testing.T) {
 		for _, c := range pxepilot.Nearest(name, candidates) {
 			d := edits(name, c)
 			begun := len(name) >= 2 && strings.HasPrefix(c, name)
-			if d > limit && !begun {
+			if c == name || d > limit && !begun {
 				t.Fatalf("%q is %d edits from %q, which is no neighbor", c, d, name)
 			}
 			if d = min(d, limit+1); d < last {
@@ -202,7 +203,7 @@ func TestNearestProperty(t *testing.T) {
 			found[c] = true
 		}
 		for _, c := range candidates {
-			if name != "" && edits(name, c) <= limit && !found[c] {
+			if name != "" && name != c && edits(name, c) <= limit && !found[c] {
 				t.Fatalf("%q is %d edits from %q and was not found", c, edits(name, c), name)
 			}
 		}

@@ -21,7 +21,7 @@ go test -race -timeout "$timeout" $unit || failed=1
 
 # The go command names the fuzz targets of a package above the package.
 if [ "${1:-}" = soak ]; then
-  go test -list '^Fuzz' $unit | awk '/^Fuzz/ {f[n++] = $1} /^ok/ {for (i = 0; i < n; i++) print $2, f[i]; n = 0}' |
+  go test -list '^Fuzz' $unit $lab | awk '/^Fuzz/ {f[n++] = $1} /^ok/ {for (i = 0; i < n; i++) print $2, f[i]; n = 0}' |
     while read -r package target; do
       echo "fuzz $package $target"
       go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-1m}" "$package" </dev/null || exit 1

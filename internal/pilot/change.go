@@ -135,8 +135,7 @@ func decide(view *pxepilot.View, hosts []*pxepilot.Host, c Change) ([]pxepilot.M
 	var refused []error
 	for _, h := range hosts {
 		status := view.Of(h)
-		err := refuse(status, configuration, c)
-		if err != nil {
+		if err := refuse(status, configuration, c); err != nil {
 			refused = append(refused, err)
 			results = append(results, Result{Host: h.Name, Refused: err})
 			continue
@@ -147,7 +146,7 @@ func decide(view *pxepilot.View, hosts []*pxepilot.Host, c Change) ([]pxepilot.M
 		case pxepilot.Deploy:
 			r.Configuration = c.Configuration
 		case pxepilot.Repair:
-			r.Configuration = status.Configuration
+			r.Configuration = common(status)
 		}
 		results = append(results, r)
 	}
@@ -201,21 +200,30 @@ func refuse(s *pxepilot.HostStatus, configuration pxepilot.Configuration, c Chan
 // changing what it boots. Links that are missing (a MAC address or a loader that
 // is new in the file) are no reason: they get what the others have.
 func refuseRepair(s *pxepilot.HostStatus) error {
-	configuration := ""
+	configuration := common(s)
 	for _, l := range s.Links {
 		switch {
 		case l.State == pxepilot.None:
-			continue
 		case l.Configuration == "":
 			return pxepilot.Errorf(pxepilot.Conflict, "host %s: %s is %s, so that nothing tells what it should boot; deploy a configuration to it",
 				pxepilot.Quote(s.Host.Name), l.Path, l.State)
-		case configuration != "" && l.Configuration != configuration:
+		case l.Configuration != configuration:
 			return pxepilot.Errorf(pxepilot.Conflict, "host %s: its links lead to different configurations (%s and %s); deploy the one that is meant",
 				pxepilot.Quote(s.Host.Name), pxepilot.Quote(configuration), pxepilot.Quote(l.Configuration))
 		}
-		configuration = l.Configuration
 	}
 	return nil
+}
+
+// common is the configuration that the links of a host lead to, all of those that
+// lead to any, which a host that is not refused a repair has in the end.
+func common(s *pxepilot.HostStatus) string {
+	for _, l := range s.Links {
+		if l.Configuration != "" {
+			return l.Configuration
+		}
+	}
+	return ""
 }
 
 // loaders lists the loaders that count for a host, in declared order.
@@ -235,7 +243,7 @@ func join(refused []error) error {
 	parts := make([]string, 0, most+1)
 	for i, err := range refused {
 		if i == most {
-			parts = append(parts, fmt.Sprintf("and %d more hosts", len(refused)-most))
+			parts = append(parts, fmt.Sprintf("and %d more", len(refused)-most))
 			break
 		}
 		parts = append(parts, err.Error())

@@ -17,7 +17,7 @@ systemd       systemd-analyze
 zstd          zstd
 '
 # What installs a service that would start: it is for the tests to start.
-services='tftpd-hpa'
+services=(tftpd-hpa)
 
 missing() {
   while read -r package proof; do
@@ -50,28 +50,27 @@ allow_services() {
   [ -z "$aside" ] || mv "$aside" "$policy"
 }
 
-lacking=$(missing)
-[ -n "$lacking" ] || exit 0
-names=$(echo $lacking)
+look() { mapfile -t lacking < <(missing); }
+look
+[ "${#lacking[@]}" -gt 0 ] || exit 0
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-  echo "installing what the tests need: $names"
+  echo "installing what the tests need: ${lacking[*]}"
   export DEBIAN_FRONTEND=noninteractive
   forbid_services
-  install() { apt-get install -qq -y --no-install-recommends $names >/dev/null; }
+  install() { apt-get install -qq -y --no-install-recommends "${lacking[@]}" >/dev/null; }
   # The lists of packages are fetched only where they are missing or too old.
   install 2>/dev/null || { apt-get update -qq && install; } || true
-  for s in $services; do
-    case " $names " in *" $s "*) update-rc.d "$s" disable >/dev/null 2>&1 || true ;; esac
+  for s in "${services[@]}"; do
+    case " ${lacking[*]} " in *" $s "*) update-rc.d "$s" disable >/dev/null 2>&1 || true ;; esac
   done
-  lacking=$(missing)
-  [ -n "$lacking" ] || exit 0
-  names=$(echo $lacking)
+  look
+  [ "${#lacking[@]}" -gt 0 ] || exit 0
 fi
 
 cat >&2 <<TXT
-*** MISSING: $names
+*** MISSING: ${lacking[*]}
 *** Tests that need these will be skipped, or cannot be built. On Debian or Ubuntu:
-***   sudo apt-get install --no-install-recommends $names
+***   sudo apt-get install --no-install-recommends ${lacking[*]}
 TXT
 [ -z "${CI:-}" ] || exit 1

@@ -13,15 +13,16 @@ PXE_PILOT_SKIPPED=$(mktemp)
 export PXE_PILOT_SKIPPED
 trap 'rm -f "$PXE_PILOT_SKIPPED"' EXIT
 
-lab=$(go list ./e2e/... 2>/dev/null || true)
-unit=$(go list ./... | grep -v '/e2e\(/\|$\)')
+all=$(go list ./...)
+mapfile -t lab < <(grep '/e2e\(/\|$\)' <<<"$all")
+mapfile -t unit < <(grep -v '/e2e\(/\|$\)' <<<"$all")
 failed=0
-go test -race -timeout "$timeout" $unit || failed=1
-[ -z "$lab" ] || go test -race -timeout "$timeout" -p 1 -count 1 $lab || failed=1
+go test -race -timeout "$timeout" "${unit[@]}" || failed=1
+[ "${#lab[@]}" -eq 0 ] || go test -race -timeout "$timeout" -p 1 -count 1 "${lab[@]}" || failed=1
 
 # The go command names the fuzz targets of a package above the package.
 if [ "${1:-}" = soak ]; then
-  go test -list '^Fuzz' $unit $lab | awk '/^Fuzz/ {f[n++] = $1} /^ok/ {for (i = 0; i < n; i++) print $2, f[i]; n = 0}' |
+  go test -list '^Fuzz' "${unit[@]}" "${lab[@]}" | awk '/^Fuzz/ {f[n++] = $1} /^ok/ {for (i = 0; i < n; i++) print $2, f[i]; n = 0}' |
     while read -r package target; do
       echo "fuzz $package $target"
       go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-1m}" "$package" </dev/null || exit 1

@@ -29,7 +29,7 @@ func (l *lab) serve() *httptest.Server {
 
 // speak sends raw bytes and returns the answer. With stop it says that nothing
 // more will come.
-func speak(t *testing.T, s *httptest.Server, raw string, stop bool) (*http.Response, string) {
+func speak(t *testing.T, s *httptest.Server, raw string, stop bool) answer {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
 	if err != nil {
@@ -54,7 +54,7 @@ func speak(t *testing.T, s *httptest.Server, raw string, stop bool) (*http.Respo
 	if err != nil {
 		t.Fatalf("%.100q: %v", raw, err)
 	}
-	return res, string(body)
+	return answer{res, body}
 }
 
 // What net/http or a mux would answer or redirect by themselves.
@@ -83,16 +83,16 @@ func TestRawRequests(t *testing.T) {
 		{"body that breaks off", "PUT /v1/clear HTTP/1.0\r\nContent-Length: 100\r\n\r\n{\"hosts\":[", 400, "broke off"},
 		{"name of 10 kB, encoded", "GET /v1/hosts/" + strings.Repeat("%41", 10_000) + " HTTP/1.1" + host + "\r\n", 400, "longer than 255 bytes"},
 	} {
-		res, body := speak(t, s, tt.raw, tt.name == "body that breaks off")
-		if res.StatusCode != tt.status || !strings.Contains(body, tt.want) || res.Header.Get("X-Request-Id") == "" || res.Header.Get("Location") != "" {
-			t.Errorf("%s: %d %v %s", tt.name, res.StatusCode, res.Header, body)
+		res := speak(t, s, tt.raw, tt.name == "body that breaks off")
+		if res.StatusCode != tt.status || !strings.Contains(string(res.body), tt.want) || res.Header.Get("X-Request-Id") == "" || res.Header.Get("Location") != "" {
+			t.Errorf("%s: %d %v %s", tt.name, res.StatusCode, res.Header, res.body)
 		}
 		if res.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %s", tt.name, res.Header.Get("Content-Type"))
 		}
 	}
 	// Headers without end are net/http's to refuse.
-	if res, _ := speak(t, s, "GET /v1/hosts HTTP/1.1"+host+"X: "+strings.Repeat("x", 70<<10)+"\r\n\r\n", false); res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+	if res := speak(t, s, "GET /v1/hosts HTTP/1.1"+host+"X: "+strings.Repeat("x", 70<<10)+"\r\n\r\n", false); res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("70 kB of headers: %d", res.StatusCode)
 	}
 	if root.changes > 0 {
@@ -147,9 +147,9 @@ func TestHugeBodyOverTheWire(t *testing.T) {
 		{"told", "Content-Length: 104857600\r\n"},
 		{"told, and asked first", "Content-Length: 104857600\r\nExpect: 100-continue\r\n"},
 	} {
-		res, body := speak(t, s, "PUT /v1/configurations/local/deploy HTTP/1.1\r\nHost: localhost\r\n"+tt.headers+"\r\n", false)
-		if res.StatusCode != http.StatusRequestEntityTooLarge || !res.Close || !strings.Contains(body, "8 MiB") {
-			t.Errorf("%s: %d, close %v, %s", tt.name, res.StatusCode, res.Close, body)
+		res := speak(t, s, "PUT /v1/configurations/local/deploy HTTP/1.1\r\nHost: localhost\r\n"+tt.headers+"\r\n", false)
+		if res.StatusCode != http.StatusRequestEntityTooLarge || !res.Close || !strings.Contains(string(res.body), "8 MiB") {
+			t.Errorf("%s: %d, close %v, %s", tt.name, res.StatusCode, res.Close, res.body)
 		}
 	}
 	body := &counter{Reader: io.LimitReader(zeros{}, 100<<20)}

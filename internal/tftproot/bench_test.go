@@ -24,7 +24,7 @@ func BenchmarkRedeploy(b *testing.B) {
 			const n = 10000
 			dir, err := os.MkdirTemp(base, "pxe-pilot-bench-")
 			if err != nil {
-				b.Skip(err)
+				b.Fatal(err)
 			}
 			defer os.RemoveAll(dir)
 			hosts := make([]string, n)

@@ -36,6 +36,10 @@ func demo(ctx context.Context, o cli.DemoOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	// A TFTP server of another user could be pointed at it.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
 	config, err := makeDemo(dir, o.Port)
 	if err != nil {
 		return fmt.Errorf("the demo site cannot be made: %w", err)

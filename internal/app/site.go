@@ -58,12 +58,12 @@ func assemble(c *config.Config, log *slog.Logger) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	loaders, err := declared(c.Configuration.Bootloaders)
+	loaders, err := bootloaders(c.Configuration.Bootloaders)
 	if err != nil {
 		return nil, err
 	}
 	s := &state{
-		site:     &pilot.Site{Inventory: inv, Bootloaders: loaders, Root: root},
+		site:     &pilot.Site{Inventory: inv, Bootloaders: loaders, Declared: len(c.Configuration.Bootloaders) > 0, Root: root},
 		root:     root,
 		server:   c.Server,
 		warnings: c.Warnings,
@@ -78,9 +78,12 @@ func assemble(c *config.Config, log *slog.Logger) (*state, error) {
 	return s, nil
 }
 
-// declared completes the declared bootloaders by what the table of layouts says
-// of their links.
-func declared(list []pxepilot.Bootloader) ([]pxepilot.Bootloader, error) {
+// bootloaders completes the declared bootloaders, or the default one, by what the
+// table of layouts says of their links.
+func bootloaders(list []pxepilot.Bootloader) ([]pxepilot.Bootloader, error) {
+	if len(list) == 0 {
+		list = []pxepilot.Bootloader{{Name: layout.Default}}
+	}
 	full := make([]pxepilot.Bootloader, len(list))
 	for i, b := range list {
 		links, err := layout.Links(b)

@@ -23,7 +23,7 @@ type broken struct {
 }
 
 func (b broken) Hosts(ctx context.Context) (*pxepilot.View, error) { return b.hosts(ctx) }
-func (b broken) Bootloaders() []pxepilot.Bootloader                { return b.loader() }
+func (b broken) Bootloaders() ([]pxepilot.Bootloader, bool)        { return b.loader(), true }
 
 func (b broken) Configuration(context.Context, string, string) ([]pxepilot.Variant, error) {
 	return nil, nil

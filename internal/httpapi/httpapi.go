@@ -21,7 +21,7 @@ import (
 type Pilot interface {
 	Configurations(context.Context) ([]pxepilot.Configuration, error)
 	Configuration(ctx context.Context, name, bootloader string) ([]pxepilot.Variant, error)
-	Bootloaders() []pxepilot.Bootloader
+	Bootloaders() (loaders []pxepilot.Bootloader, declared bool)
 	Hosts(context.Context) (*pxepilot.View, error)
 	Host(ctx context.Context, ref string) (*pxepilot.HostStatus, error)
 	Change(context.Context, pilot.Change) (*pilot.Outcome, error)

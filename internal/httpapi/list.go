@@ -44,11 +44,15 @@ func (a *api) showConfiguration(w http.ResponseWriter, r *http.Request) error {
 
 // declaresBootloaders says whether configurations have variants to tell of. A
 // site that declares none has one loader, of which its users need not know.
-func (a *api) declaresBootloaders() bool { return len(a.pilot.Bootloaders()) > 0 }
+func (a *api) declaresBootloaders() bool {
+	_, declared := a.pilot.Bootloaders()
+	return declared
+}
 
 func (a *api) listBootloaders(w http.ResponseWriter, _ *http.Request) error {
 	answer := apiv1.Bootloaders{Bootloaders: []apiv1.Bootloader{}}
-	for _, b := range a.pilot.Bootloaders() {
+	loaders, _ := a.pilot.Bootloaders()
+	for _, b := range loaders {
 		answer.Bootloaders = append(answer.Bootloaders, apiv1.Bootloader{
 			Name: b.Name, Kind: string(b.Kind), File: b.File, ConfigPath: b.ConfigPath, Links: append([]string{}, b.Links...),
 		})

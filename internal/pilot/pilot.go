@@ -26,7 +26,8 @@ type Root interface {
 // reload makes another.
 type Site struct {
 	Inventory   *pxepilot.Inventory
-	Bootloaders []pxepilot.Bootloader // as declared, with their link templates
+	Bootloaders []pxepilot.Bootloader // that machines boot by, with their link templates
+	Declared    bool                  // the file declares them; else there is the default one
 	Root        Root
 }
 
@@ -42,8 +43,12 @@ func New(site func() *Site, reloadError func() error) *Pilot {
 	return &Pilot{site: site, reload: reloadError}
 }
 
-// Bootloaders lists the declared bootloaders.
-func (p *Pilot) Bootloaders() []pxepilot.Bootloader { return p.site().Bootloaders }
+// Bootloaders lists the bootloaders, and says whether the site declares them, or
+// has the default one, of which its users need not know.
+func (p *Pilot) Bootloaders() (loaders []pxepilot.Bootloader, declared bool) {
+	site := p.site()
+	return site.Bootloaders, site.Declared
+}
 
 // Hosts lists all hosts with what their links say. The view is the same pointer
 // for as long as nothing changed.

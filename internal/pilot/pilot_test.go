@@ -95,7 +95,7 @@ func newSite(t *testing.T) (*Pilot, *fakeRoot) {
 			"bios-only": {{Bootloader: "pxelinux", Content: "KERNEL x"}},
 		},
 	}
-	site := &Site{Inventory: inv, Root: root, Bootloaders: []pxepilot.Bootloader{{Name: "pxelinux"}, {Name: "grub"}}}
+	site := &Site{Inventory: inv, Root: root, Bootloaders: []pxepilot.Bootloader{{Name: "pxelinux"}, {Name: "grub"}}, Declared: true}
 	return New(func() *Site { return site }, func() error { return nil }), root
 }
 
@@ -308,7 +308,7 @@ func TestConfigurations(t *testing.T) {
 			t.Errorf("Configuration(%q, %q): %v\n%s", tt.name, tt.bootloader, err, diff)
 		}
 	}
-	if got := p.Bootloaders(); len(got) != 2 || got[0].Name != "pxelinux" {
+	if got, declared := p.Bootloaders(); len(got) != 2 || got[0].Name != "pxelinux" || !declared {
 		t.Errorf("%v", got)
 	}
 }

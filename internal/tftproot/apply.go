@@ -81,7 +81,7 @@ func (r *Root) openAndSee(inv *pxepilot.Inventory) (*session, *snapshot, error) 
 type change struct {
 	*session
 	steps      []step
-	done       int    // how many steps were taken
+	tried      int    // how many steps were taken; the last one perhaps, where it failed
 	made       []made // directories, in the order made
 	planned    bool   // this change wrote the plan on disk
 	recovering bool   // the plan on disk is that of a change that was cut off; it stays until it is resolved
@@ -148,16 +148,20 @@ func (c *change) makeDirs() error {
 			next := &dir{loc: loc{d.tree, path.Join(parent.path, name)}}
 			if _, err := kindOf(parent, name); errors.Is(err, syscall.ENOENT) {
 				if next.file, err = c.root.sys.mkdir(parent, name); err != nil {
-					return c.failed("directory "+next.path+" cannot be made", errors.Join(err, parent.file.Close()))
-				}
-				if err := c.root.sys.sync(parent); err != nil {
-					return c.failed("directory "+next.path+" cannot be made durable", err)
+					_ = parent.file.Close()
+					return c.failed("directory "+next.path+" cannot be made", err)
 				}
 				c.made = append(c.made, made{parent, name})
-			} else if next.file, err = openat(parent, name, syscall.O_RDONLY|syscall.O_DIRECTORY); err != nil {
-				return c.failed("directory "+next.path+" cannot be opened", errors.Join(err, parent.file.Close()))
+				if err := c.root.sys.sync(parent); err != nil {
+					_ = next.file.Close()
+					return c.failed("directory "+next.path+" cannot be made durable", err)
+				}
 			} else {
+				next.file, err = openat(parent, name, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW)
 				_ = parent.file.Close()
+				if err != nil {
+					return c.failed("directory "+next.path+" cannot be opened", err)
+				}
 			}
 			parent = next
 		}
@@ -245,14 +249,20 @@ func (c *change) syncDirs() error {
 // errOvertaken says that a name is not what the plan was made for.
 var errOvertaken = errors.New("it was changed by somebody else meanwhile")
 
+// errNoFile says that what is in the way of a link cannot be kept.
+var errNoFile = errors.New("it is not a regular file, which could be kept; move it away")
+
 // switchAll takes the steps, one rename each.
 func (c *change) switchAll() error {
 	buf := make([]byte, syscall.PathMax)
 	for i := range c.steps {
-		if err := c.take(&c.steps[i], buf); err != nil {
+		err := c.take(&c.steps[i], buf)
+		if !errors.Is(err, errOvertaken) {
+			c.tried++ // a call that failed may have been carried out all the same
+		}
+		if err != nil {
 			return c.stepFailed(&c.steps[i], err)
 		}
-		c.done++
 	}
 	return c.syncDirs()
 }
@@ -289,7 +299,7 @@ func (c *change) take(st *step, buf []byte) error {
 	err := sys.rename(d, st.temp, st.at.base)
 	st.holds = err != nil
 	if err != nil && st.file {
-		_ = sys.unlink(d, path.Base(st.Keep)) // the file still has its own name
+		c.forgetKept(st)
 	}
 	return err
 }
@@ -306,7 +316,7 @@ func expect(d *dir, base string, st *step, buf []byte) error {
 	case errors.Is(err, syscall.EINVAL) && st.file:
 		kind, err := kindOf(d, base)
 		if err == nil && kind != 0 {
-			return errors.New("it is not a regular file, which could be kept; move it away")
+			return errNoFile
 		}
 		return err
 	case err == nil, errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.EINVAL):
@@ -361,12 +371,12 @@ func (c *change) readBack(steps []step) error {
 		case err == nil, errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.EINVAL):
 			return c.stepFailed(st, errOvertaken)
 		default:
-			return c.stepFailed(st, err)
+			return c.failed("host "+pxepilot.Quote(st.Host)+": "+st.Path+" cannot be read back", err)
 		}
 		if end := (spot{st.at.dir, st.Becomes}); st.conf && !checked[end] {
 			checked[end] = true
 			if _, err := c.walk(d.loc, st.Becomes); err != nil {
-				return pxepilot.Errorf(pxepilot.Conflict, "host %s: the configuration went away during the deploy; nothing was changed", pxepilot.Quote(st.Host)).Because(err)
+				return pxepilot.Errorf(pxepilot.Conflict, "host %s: the configuration went away during the deploy", pxepilot.Quote(st.Host)).Because(err)
 			}
 		}
 	}
@@ -401,38 +411,49 @@ func (c *change) removeTemps() {
 
 // undo takes back what was done after cause, and returns what to tell.
 func (c *change) undo(cause error) error {
+	turned := !c.planned
 	if c.planned {
-		if err := c.turnPlan(); err != nil {
+		err := c.turnPlan()
+		if turned = err == nil; !turned {
 			c.root.log.Error("the plan cannot be turned back", "error", err)
 		}
 	}
+	err := c.takeBackAll()
+	if err == nil {
+		c.removeTemps()
+		for i := len(c.made) - 1; i >= 0; i-- {
+			_ = c.root.sys.rmdir(c.made[i].parent, c.made[i].name) // somebody may have begun to use it
+		}
+		if c.planned {
+			if stays := c.removePlan(); stays != nil {
+				c.root.log.Error("the plan cannot be removed; the next start does it", "error", stays)
+				if !turned {
+					err = stays // it would be carried out
+				}
+			}
+		}
+	}
+	if err != nil {
+		c.root.log.Error("a change could not be undone", "cause", cause, "error", err)
+		// The plan stays: the next start, or the next change, goes on from it.
+		return pxepilot.Errorf(pxepilot.Internal, "%s; and undoing the change failed: %s; mend that and start the server again, which resolves it",
+			pxepilot.ErrorMessage(cause), c.whereabouts()).Because(errors.Join(cause, err))
+	}
+	return pxepilot.Errorf(pxepilot.ErrorCode(cause), "%s; nothing was switched", pxepilot.ErrorMessage(cause)).Because(cause)
+}
+
+// takeBackAll undoes the steps that were tried, the last one first.
+func (c *change) takeBackAll() error {
 	var failures []error
-	for i := c.done - 1; i >= 0; i-- {
+	for i := c.tried - 1; i >= 0; i-- {
 		if err := c.takeBack(&c.steps[i]); err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", c.steps[i].Path, err))
 		}
 	}
-	if c.done > 0 {
-		if err := c.syncDirs(); err != nil {
-			failures = append(failures, err)
-		}
+	if c.tried > 0 {
+		failures = append(failures, c.syncDirs())
 	}
-	if len(failures) > 0 {
-		err := errors.Join(failures...)
-		c.root.log.Error("a change could not be undone", "cause", cause, "error", err)
-		// The plan stays: the next start tries again.
-		return pxepilot.Errorf(pxepilot.Internal, "%s; and undoing it failed: %s", pxepilot.ErrorMessage(cause), c.whereabouts()).Because(errors.Join(cause, err))
-	}
-	c.removeTemps()
-	for i := len(c.made) - 1; i >= 0; i-- {
-		_ = c.root.sys.rmdir(c.made[i].parent, c.made[i].name) // somebody may have begun to use it
-	}
-	if c.planned {
-		if err := c.removePlan(); err != nil {
-			c.root.log.Error("the plan cannot be removed; the next start does it", "error", err)
-		}
-	}
-	return cause
+	return errors.Join(failures...)
 }
 
 // takeBack undoes one step, unless somebody else has changed the name since.
@@ -487,6 +508,8 @@ func (c *change) whereabouts() string {
 		now, err := readlinkString(c.dirs[st.at.dir], st.at.base)
 		state := 0
 		switch {
+		case errors.Is(err, syscall.EINVAL) && first[st.at].file:
+			state = isOld
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 		case now == st.Becomes:
 			state = isNew
@@ -511,13 +534,13 @@ func (c *change) whereabouts() string {
 func (c *change) stepFailed(st *step, err error) error {
 	if errors.Is(err, errOvertaken) {
 		return pxepilot.Errorf(pxepilot.Conflict,
-			"host %s: %s was changed by somebody else meanwhile; it was left as it is and nothing else was changed; look at it and try again",
+			"host %s: %s was changed by somebody else meanwhile and stays so; look at it and try again",
 			pxepilot.Quote(st.Host), st.Path)
 	}
 	return c.failed("host "+pxepilot.Quote(st.Host)+": "+st.Path+" cannot be switched", err)
 }
 
-// failed is the error for a system call that failed: nothing was changed.
+// failed is the error for a system call that failed.
 func (c *change) failed(what string, err error) error {
 	code := pxepilot.Unavailable
 	hint := ""
@@ -526,8 +549,8 @@ func (c *change) failed(what string, err error) error {
 		hint = " (or no inodes)"
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		hint = fmt.Sprintf(" for the user that the server runs as (uid %d)", syscall.Geteuid())
-	case errors.Is(err, syscall.EEXIST):
+	case errors.Is(err, syscall.EEXIST), errors.Is(err, errNoFile):
 		code = pxepilot.Conflict
 	}
-	return pxepilot.Errorf(code, "%s: %v%s; nothing was changed", what, plain(err), hint).Because(err)
+	return pxepilot.Errorf(code, "%s: %v%s", what, plain(err), hint).Because(err)
 }

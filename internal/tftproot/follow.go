@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -36,7 +37,7 @@ type linkConf struct {
 // notes in the snapshot what the stamps of directories do not cover.
 func (s *session) follow(snap *snapshot, l, at int, text string) lead {
 	var through []spot
-	for range 40 {
+	for range maxLinks {
 		to, ok := s.locate(at, text)
 		if !ok {
 			return s.followFar(snap, l, at, text, through)
@@ -46,16 +47,33 @@ func (s *session) follow(snap *snapshot, l, at int, text string) lead {
 		}
 		next, err := readlinkString(s.dirs[to.dir], to.base)
 		switch {
+		case err == nil && slices.Contains(through, to):
+			return lead{state: pxepilot.Dangling, through: through} // a circle
 		case err == nil:
 			through = append(through, to)
 			at, text = to.dir, next
-		case errors.Is(err, syscall.ENOENT):
-			return lead{state: pxepilot.Dangling, through: through}
+		case leadsNowhere(err):
+			return lead{state: pxepilot.Dangling, through: snap.upTo(through, to)}
 		default:
-			return lead{state: pxepilot.Foreign, through: through}
+			return lead{state: pxepilot.Foreign, through: snap.upTo(through, to)}
 		}
 	}
 	return lead{state: pxepilot.Dangling, through: through}
+}
+
+// upTo adds the end of a lead where that is the place of a host's link, though
+// none is there now: it will be switched with it.
+func (c *snapshot) upTo(through []spot, end spot) []spot {
+	if _, owned := c.bound.ownerOf(end); owned {
+		return append(through, end)
+	}
+	return through
+}
+
+// leadsNowhere says whether an error means that a path has no end.
+func leadsNowhere(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errLoop) ||
+		errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG)
 }
 
 // locate finds where a text leads without asking the disk, which it can where
@@ -96,6 +114,9 @@ func (s *session) locate(at int, text string) (spot, bool) {
 func (s *session) followFar(snap *snapshot, l, at int, text string, through []spot) lead {
 	snap.resolved = append(snap.resolved, resolution{at, text, s.resolve(at, text)})
 	w, err := s.walk(s.dirs[at].loc, text)
+	if err == nil && 1+len(through)+len(w.links) > maxLinks {
+		err = errLoop
+	}
 	for _, link := range w.links {
 		i, ok := s.byLoc[loc{link.tree, path.Dir(link.path)}]
 		if !ok {
@@ -107,15 +128,14 @@ func (s *session) followFar(snap *snapshot, l, at int, text string, through []sp
 		}
 		through = append(through, to)
 	}
-	if err == nil {
-		if i, ok := s.byLoc[loc{w.at.tree, path.Dir(w.at.path)}]; ok {
-			if to := (spot{i, path.Base(w.at.path)}); to.dir == s.conf[l] && snap.confs[l][to.base] {
-				return lead{pxepilot.Configured, to.base, through}
-			}
+	if i, ok := s.byLoc[loc{w.at.tree, path.Dir(w.at.path)}]; ok {
+		to := spot{i, path.Base(w.at.path)}
+		if err == nil && to.dir == s.conf[l] && snap.confs[l][to.base] {
+			return lead{pxepilot.Configured, to.base, through}
 		}
-		return lead{state: pxepilot.Foreign, through: through}
+		through = snap.upTo(through, to)
 	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errLoop) || errors.Is(err, syscall.ENOTDIR) {
+	if err != nil && leadsNowhere(err) {
 		return lead{state: pxepilot.Dangling, through: through}
 	}
 	return lead{state: pxepilot.Foreign, through: through}

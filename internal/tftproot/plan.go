@@ -1,6 +1,8 @@
 package tftproot
 
 import (
+	"path"
+	"slices"
 	"strconv"
 	"time"
 
@@ -39,8 +41,8 @@ func (s *session) plan(snap *snapshot, moves []pxepilot.Move) []step {
 		moved[i] = true
 		p.move(i, m)
 	}
-	detached := p.detach(moved)
-	return append(detached, p.steps...)
+	before, after := p.detach(moved)
+	return append(append(before, p.steps...), after...)
 }
 
 // planning is one plan in the making.
@@ -206,44 +208,68 @@ func (p *planning) hostOf(at spot) string {
 func keepSuffix(t time.Time) string { return layout.KeepMark + strconv.FormatInt(t.Unix(), 10) }
 
 // detach plans for the hosts that are not to be changed but whose links lead
-// through links that will be: what they boot must not change.
-func (p *planning) detach(moved map[int]bool) []step {
-	changed := make(map[string]bool, len(p.steps))
-	for i := range p.steps {
-		changed[p.steps[i].Path] = true
-	}
-	d := p.session.planning(p.snap)
+// through names that will be: what is reached by them must not change. before
+// comes before the plan, after behind it.
+func (p *planning) detach(moved map[int]bool) (before, after []step) {
+	d := detaching{before: p.session.planning(p.snap), after: p.session.planning(p.snap)}
 	for i := range p.snap.view.Hosts {
 		if p.snap.view.Hosts[i].State != pxepilot.Entangled || moved[i] {
 			continue
 		}
-		d.chains(i, func(c *chain, links []pxepilot.Link) { d.free(c, links, changed) })
+		if d.changed == nil {
+			d.changed = p.changed()
+		}
+		p.chains(i, d.free)
 	}
-	return d.steps
+	return d.before.steps, d.after.steps
 }
 
-func (p *planning) free(c *chain, links []pxepilot.Link, changed map[string]bool) {
-	var caught []int
+// changed finds, by path, the first step of every name that the plan changes:
+// the one that tells what is there now.
+func (p *planning) changed() map[string]*step {
+	changed := make(map[string]*step, len(p.steps))
+	for i := range p.steps {
+		if st := &p.steps[i]; changed[st.Path] == nil {
+			changed[st.Path] = st
+		}
+	}
+	return changed
+}
+
+// detaching is one plan for the hosts that are not to be changed.
+type detaching struct {
+	changed       map[string]*step
+	before, after *planning
+}
+
+func (d *detaching) free(c *chain, links []pxepilot.Link) {
+	caught := make([]*step, len(links)) // the last name on a link's way that changes
+	found := false
 	for n := range links {
 		for _, via := range links[n].Through {
-			if changed[via] {
-				caught = append(caught, n)
-				break
+			if st := d.changed[via]; st != nil {
+				caught[n], found = st, true
 			}
 		}
 	}
-	if len(caught) == 0 {
+	if !found {
 		return
 	}
 	if current := agreed(links); current != "" {
-		p.deploy(c, links, current)
+		d.before.deploy(c, links, current)
 		return
 	}
-	for _, n := range caught {
-		if links[n].Configuration != "" {
-			p.set(c, links, n, links[n].Configuration)
-		} else {
-			p.put(c, links, n, "", false) // it leads to nothing now, and must not begin to lead somewhere
+	for n, st := range caught {
+		switch {
+		case st == nil:
+		case links[n].Configuration != "":
+			d.before.set(c, links, n, links[n].Configuration)
+		case slices.Contains(links[n].Through, links[n].Path), st.Was == "" && !st.file:
+			d.before.put(c, links, n, "", false) // it leads to nothing, and must not begin to lead somewhere
+		case st.file:
+			d.after.put(c, links, n, d.after.movedText(path.Base(st.Keep), st.at.dir, c.names[n].dir), false)
+		default:
+			d.before.put(c, links, n, d.before.movedText(st.Was, st.at.dir, c.names[n].dir), false)
 		}
 	}
 }

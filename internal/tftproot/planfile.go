@@ -31,7 +31,7 @@ const (
 // newline.
 type savedPlan struct {
 	Version int         `json:"version"`
-	Dirs    []string    `json:"dirs"` // absolute paths without symbolic links
+	Dirs    []string    `json:"dirs"` // of the steps: below the root, or absolute where outside, without symbolic links
 	Steps   []savedStep `json:"steps"`
 }
 
@@ -53,15 +53,18 @@ const planVersion = 1
 
 // writePlan writes the plan and makes it durable.
 func (c *change) writePlan() error {
-	plan := savedPlan{Version: planVersion}
-	for _, d := range c.dirs {
-		plan.Dirs = append(plan.Dirs, filepath.Join(c.trees[d.tree].real, d.path))
-	}
-	plan.Steps = make([]savedStep, len(c.steps))
+	plan := savedPlan{Version: planVersion, Steps: make([]savedStep, len(c.steps))}
+	index := make(map[int]int)
 	for i := range c.steps {
 		st := &c.steps[i]
+		at, known := index[st.at.dir]
+		if !known {
+			at = len(plan.Dirs)
+			index[st.at.dir] = at
+			plan.Dirs = append(plan.Dirs, c.savedPath(c.dirs[st.at.dir]))
+		}
 		plan.Steps[i] = savedStep{
-			Host: st.Host, Bootloader: st.Bootloader, Dir: st.at.dir, Base: st.at.base, Path: st.Path,
+			Host: st.Host, Bootloader: st.Bootloader, Dir: at, Base: st.at.base, Path: st.Path,
 			Was: st.Was, Becomes: st.Becomes, Keep: st.Keep, Temp: st.temp, File: st.file, Conf: st.conf,
 		}
 	}
@@ -76,13 +79,24 @@ func (c *change) writePlan() error {
 	return c.withTop(func(top *dir) error {
 		if err := c.root.sys.create(top, planName, b.Bytes()); err != nil {
 			if !errors.Is(err, unix.EEXIST) {
-				_ = c.root.sys.unlink(top, planName)
+				// It may be there, and even whole.
+				gone := c.root.sys.unlink(top, planName)
+				c.planned = gone != nil && !errors.Is(gone, unix.ENOENT)
 			}
 			return err
 		}
 		c.planned = true
 		return c.root.sys.sync(top)
 	})
+}
+
+// savedPath is how a plan names a directory. Below the root it stays right where
+// the root is renamed meanwhile.
+func (s *session) savedPath(d *dir) string {
+	if d.tree == 0 {
+		return d.path
+	}
+	return filepath.Join(s.trees[d.tree].real, d.path)
 }
 
 // turnPlan makes a start after a crash undo the plan.

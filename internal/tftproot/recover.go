@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -70,11 +71,72 @@ func (r *Root) recoverPlan() error {
 }
 
 // pending finds out what of a plan is left to do: for every name, the steps
-// after the one that it shows.
+// after the one that it shows, or before it and the other way round where the
+// plan is to be undone.
 func (s *session) pending(plan savedPlan, back bool) ([]step, error) {
+	all, err := s.saved(plan)
+	if err != nil {
+		return nil, err
+	}
+	history := map[spot][]int{}
+	for i := range all {
+		history[all[i].at] = append(history[all[i].at], i)
+	}
+	due := make([]bool, len(all))
+	for at, steps := range history {
+		shows, err := s.progress(all, steps, at)
+		if err != nil {
+			return nil, err
+		}
+		if back && shows == 0 {
+			s.forgetKept(&all[steps[0]])
+		}
+		first := &all[steps[0]]
+		stays := ""
+		switch {
+		case shows < 0:
+			stays = "a link was changed by hand after a change was cut off; it stays as it is"
+		case back && shows > 0 && s.lost(first):
+			stays = "the file that a link took the place of went away after a change was cut off; the link stays as it is"
+		case back:
+			steps = steps[:shows]
+		case s.gone(all, steps[shows:]):
+			stays = "a configuration went away after a change was cut off; the host's link stays as it is"
+		default:
+			steps = steps[shows:]
+		}
+		if stays != "" {
+			s.root.log.Warn(stays, "host", first.Host, "link", first.Path)
+			continue
+		}
+		for _, i := range steps {
+			due[i] = true
+		}
+	}
+	var left []step
+	for i := range all {
+		if due[i] {
+			left = append(left, all[i])
+		}
+	}
+	if back {
+		slices.Reverse(left)
+		for i := range left {
+			left[i] = undoing(left[i])
+		}
+	}
+	return left, nil
+}
+
+// saved makes the steps of a plan on disk anew, in the directories that they
+// were for.
+func (s *session) saved(plan savedPlan) ([]step, error) {
 	dirs := make([]int, len(plan.Dirs))
 	for i, d := range plan.Dirs {
-		tree, rel, ok := s.mapAbsolute(d)
+		tree, rel, ok := 0, d, true
+		if path.IsAbs(d) {
+			tree, rel, ok = s.mapAbsolute(d)
+		}
 		if !ok {
 			return nil, broken("the unfinished plan's directory "+d, errLeaves)
 		}
@@ -85,7 +147,6 @@ func (s *session) pending(plan savedPlan, back bool) ([]step, error) {
 		dirs[i] = at
 	}
 	all := make([]step, len(plan.Steps))
-	history := map[spot][]int{}
 	for i, p := range plan.Steps {
 		if p.Dir < 0 || p.Dir >= len(dirs) || strings.Contains(p.Base, "/") {
 			return nil, pxepilot.Errorf(pxepilot.Unavailable, "the unfinished plan %s is not one of this program's", planName)
@@ -94,42 +155,8 @@ func (s *session) pending(plan savedPlan, back bool) ([]step, error) {
 			Step: pxepilot.Step{Host: p.Host, Bootloader: p.Bootloader, Path: p.Path, Was: p.Was, Becomes: p.Becomes, Keep: p.Keep},
 			at:   spot{dirs[p.Dir], p.Base}, file: p.File, conf: p.Conf, temp: p.Temp,
 		}
-		history[all[i].at] = append(history[all[i].at], i)
 	}
-	left := make([]bool, len(all))
-	var backward []step
-	for at, steps := range history {
-		shows, err := s.progress(all, steps, at)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case shows < 0:
-			s.root.log.Warn("a link was changed by hand after a change was cut off; it stays as it is",
-				"host", all[steps[0]].Host, "link", all[steps[0]].Path)
-		case back:
-			if shows > 0 {
-				backward = append(backward, undoing(all[steps[0]], all[steps[shows-1]]))
-			}
-		case s.gone(all, steps[shows:]):
-			s.root.log.Warn("a configuration went away after a change was cut off; the host's link stays as it is",
-				"host", all[steps[0]].Host, "link", all[steps[0]].Path)
-		default:
-			for _, i := range steps[shows:] {
-				left[i] = true
-			}
-		}
-	}
-	if back {
-		return backward, nil
-	}
-	var forward []step
-	for i := range all {
-		if left[i] {
-			forward = append(forward, all[i])
-		}
-	}
-	return forward, nil
+	return all, nil
 }
 
 // progress tells how many of the steps of a name were taken, judging by what it
@@ -171,11 +198,32 @@ func (s *session) readSpot(at spot) (text, error) {
 	return text{}, broken("link "+s.describe(at), err)
 }
 
-// undoing is the step that leads from what last left back to what first found.
-func undoing(first, last step) step {
-	st := step{Step: first.Step, at: first.at, restore: first.file}
-	st.Was, st.Becomes = last.Becomes, first.Was
+// undoing is the step that takes a step back.
+func undoing(st step) step {
+	st.Was, st.Becomes = st.Becomes, st.Was
+	st.file, st.restore, st.conf = false, st.file, false
 	return st
+}
+
+// lost says whether the file that a step put aside is no longer there.
+func (s *session) lost(st *step) bool {
+	d := s.dirs[st.at.dir]
+	if !st.file || d.missing() {
+		return st.file
+	}
+	_, err := kindOf(d, path.Base(st.Keep))
+	return errors.Is(err, syscall.ENOENT)
+}
+
+// forgetKept removes the second name of a file that a step was about to take the
+// place of, but did not.
+func (s *session) forgetKept(st *step) {
+	d := s.dirs[st.at.dir]
+	if st.file && sameFile(d, st.at.base, path.Base(st.Keep)) {
+		if err := s.root.sys.unlink(d, path.Base(st.Keep)); err != nil {
+			s.root.log.Warn("the second name of a file cannot be removed", "file", st.Keep, "error", err)
+		}
+	}
 }
 
 // gone says whether the last of the steps leads to a configuration that is no

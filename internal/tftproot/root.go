@@ -55,6 +55,7 @@ type Root struct {
 	log       *slog.Logger
 	sys       sys
 	now       func() time.Time
+	lockWait  time.Duration
 
 	changing chan struct{} // holds one token: the right to change links within this process
 	warnLock sync.Once
@@ -78,6 +79,7 @@ func New(o Options) (*Root, error) {
 		log:       o.Logger,
 		sys:       kernel{},
 		now:       time.Now,
+		lockWait:  lockWait,
 		changing:  make(chan struct{}, 1),
 	}
 	if r.log == nil {
@@ -250,6 +252,19 @@ func (s *session) leadText(d *dir, first *name) string {
 		return path.Join(s.root.path, first.path)
 	}
 	return layout.Relative(d.path, path.Join(s.dirs[first.dir].path, first.base))
+}
+
+// movedText is the text of a link, made to mean in directory to what it means in
+// directory from. Nothing of it is resolved.
+func (s *session) movedText(text string, from, to int) string {
+	d, t := s.dirs[from], s.dirs[to]
+	switch {
+	case from == to || path.IsAbs(text):
+		return text
+	case s.root.absolute || d.tree != t.tree:
+		return path.Join(s.trees[d.tree].real, d.path) + "/" + text
+	}
+	return layout.Relative(t.path, d.path) + "/" + text
 }
 
 // plain strips the operation and path from an error: they are internals, or

@@ -181,11 +181,14 @@ type walked struct {
 	links []loc       // the symbolic links that were followed
 }
 
+// maxLinks is how many symbolic links a path may lead through: the kernel's own
+// limit, path_resolution(7).
+const maxLinks = 40
+
 // walk resolves a path from a directory as the kernel would, but never outside
 // the trees: os.Root refuses every absolute link, even one that stays inside, so
 // links are read and mapped here.
 func (s *session) walk(at loc, rel string) (walked, error) {
-	const maxLinks = 40 // the kernel's own limit, path_resolution(7)
 	w := walked{at: at}
 	if path.IsAbs(rel) {
 		tree, in, ok := s.mapAbsolute(rel)
@@ -194,23 +197,25 @@ func (s *session) walk(at loc, rel string) (walked, error) {
 		}
 		at, rel = loc{tree, "."}, in
 	}
-	done, pending := components(at.path), components(rel)
+	done, pending := components(at.path), asked(rel)
 	w.at = loc{at.tree, joined(done)}
 	for len(pending) > 0 {
 		c := pending[0]
 		pending = pending[1:]
+		if c == "." {
+			continue
+		}
 		if c == ".." {
 			if len(done) > 0 {
 				done = done[:len(done)-1]
 				w.at.path, w.info = joined(done), nil
 				continue
 			}
-			outside := filepath.Join(append([]string{s.trees[w.at.tree].real, ".."}, pending...)...)
-			tree, in, ok := s.mapAbsolute(outside)
+			tree, in, ok := s.mapAbsolute(above(s.trees[w.at.tree].real, pending))
 			if !ok {
 				return w, errLeaves
 			}
-			w.at, w.info, done, pending = loc{tree, "."}, nil, nil, components(in)
+			w.at, w.info, done, pending = loc{tree, "."}, nil, nil, asked(in)
 			continue
 		}
 		full := joined(append(done[:len(done):len(done)], c))
@@ -245,7 +250,7 @@ func (s *session) walk(at loc, rel string) (walked, error) {
 			}
 			w.at, done, text = loc{tree, "."}, nil, in
 		}
-		pending = append(components(text), pending...)
+		pending = append(asked(text), pending...)
 	}
 	if w.info == nil {
 		info, err := s.trees[w.at.tree].Lstat(w.at.path)
@@ -273,7 +278,7 @@ func (s *session) mapAbsolute(p string) (tree int, rel string, ok bool) {
 // below takes the components of prefix away from the front of p. A ".." among
 // them is not resolved lexically: it may follow a link.
 func below(prefix, p string) (string, bool) {
-	want, have := components(prefix), components(p)
+	want, have := components(prefix), asked(p)
 	if len(have) < len(want) {
 		return "", false
 	}
@@ -293,6 +298,27 @@ func components(p string) []string {
 		}
 	}
 	return list
+}
+
+// asked is the components of a path as somebody wrote it. A path that ends in a
+// slash, or in a dot, asks for a directory; a dot at the end stands for that.
+func asked(p string) []string {
+	list := components(p)
+	if len(list) > 0 && (strings.HasSuffix(p, "/") || strings.HasSuffix(p, "/.")) {
+		list = append(list, ".")
+	}
+	return list
+}
+
+// above is the absolute path that ".." and the rest lead to from a directory
+// without symbolic links. What comes after a name that is not known to be one
+// is left as it is.
+func above(real string, rest []string) string {
+	up := path.Dir(real)
+	for len(rest) > 0 && rest[0] == ".." {
+		up, rest = path.Dir(up), rest[1:]
+	}
+	return path.Join("/", up) + "/" + strings.Join(rest, "/")
 }
 
 func joined(list []string) string {
@@ -339,6 +365,12 @@ func (s *session) unchanged() error {
 		}
 	}
 	for i, d := range s.dirs {
+		if i >= len(now.dirs) {
+			// One that only the plan of a change that was cut off knows.
+			if _, err := now.openDir(loc{d.tree, "."}, d.path); err != nil {
+				return err
+			}
+		}
 		if i >= len(now.dirs) || now.dirs[i].loc != d.loc || now.dirs[i].id != d.id {
 			return fmt.Errorf("%s was replaced", path.Join(s.trees[d.tree].path, d.path))
 		}

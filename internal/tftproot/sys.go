@@ -18,6 +18,7 @@ type sys interface {
 	// renameNew is rename where the new name must not exist.
 	renameNew(d *dir, from, to string) error
 	unlink(d *dir, name string) error
+	// mkdir makes a directory, with mode 0755 whatever the umask, and opens it.
 	mkdir(d *dir, name string) (*os.File, error)
 	rmdir(d *dir, name string) error
 	// create makes a file that only its owner can read, and syncs it.
@@ -56,20 +57,19 @@ func (kernel) unlink(d *dir, name string) error {
 	return again(func() error { return unix.Unlinkat(d.fd(), name, 0) })
 }
 
-func (kernel) mkdir(d *dir, name string) (*os.File, error) {
-	if err := again(func() error { return unix.Mkdirat(d.fd(), name, 0o755) }); err != nil && !errors.Is(err, unix.EEXIST) {
+func (k kernel) mkdir(d *dir, name string) (*os.File, error) {
+	if err := again(func() error { return unix.Mkdirat(d.fd(), name, 0o755) }); err != nil {
 		return nil, err
 	}
 	f, err := openat(d, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		// The TFTP server's user must get in, whatever our umask is.
+		if err = f.Chmod(0o755); err == nil {
+			return f, nil
+		}
+		_ = f.Close()
 	}
-	// The TFTP server's user must get in, whatever our umask is.
-	if err := f.Chmod(0o755); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return nil, errors.Join(err, k.rmdir(d, name))
 }
 
 func (kernel) rmdir(d *dir, name string) error {
@@ -100,7 +100,13 @@ func writeSynced(f *os.File, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-func (kernel) sync(d *dir) error { return d.file.Sync() }
+func (kernel) sync(d *dir) error {
+	err := d.file.Sync()
+	if errors.Is(err, unix.EINVAL) {
+		return nil // the file system has no sync for directories (fsync(2))
+	}
+	return err
+}
 
 // readlink reads a link by a buffer of the caller's. The error is ENOENT where
 // there is nothing, and EINVAL where there is something that is not a link.

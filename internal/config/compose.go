@@ -59,7 +59,7 @@ func compose(data []byte) (root *yaml.Node, err error) {
 	}
 	var doc, next yaml.Node
 	switch err := l.Load(&doc); {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return nil, errors.New("is empty; see the reference file for what it needs")
 	case err != nil:
 		return nil, syntax(data, err)
@@ -67,7 +67,7 @@ func compose(data []byte) (root *yaml.Node, err error) {
 	switch err := l.Load(&next); {
 	case err == nil:
 		return nil, &flaw{next.Line, next.Column, "a second document begins here; one file is one document, so remove the \"---\""}
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		return nil, syntax(data, err)
 	}
 	root = doc.Content[0]

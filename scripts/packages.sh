@@ -13,6 +13,8 @@ dnsmasq-base  dnsmasq
 tftp-hpa      tftp
 tftpd-hpa     in.tftpd
 iproute2      ip
+ipmitool      ipmitool
+openipmi      ipmi_sim
 systemd       systemd-analyze
 zstd          zstd
 '

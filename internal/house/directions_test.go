@@ -44,10 +44,11 @@ var rooms = []room{
 	{"internal/tftproot", []string{"."}, nil, adapter},
 	{"internal/tftproot/layout", []string{"."}, nil, "names are computed purely; I/O happens elsewhere"},
 	{"internal/power", []string{"."}, nil, adapter},
-	{"internal/power/ipmi", []string{"."}, []string{"internal/power/powertest"}, driver},
+	{"internal/power/ipmi", []string{"."}, []string{"internal/power/powertest", "internal/power/fakebmc"}, driver},
 	{"internal/power/redfish", []string{"."}, []string{"internal/power/powertest"}, driver},
 	{"internal/power/command", []string{"."}, []string{"internal/power/powertest"}, driver},
 	{"internal/power/wol", []string{"."}, []string{"internal/power/powertest"}, driver},
+	{"internal/power/fakebmc", []string{"."}, nil, "it stands in for hardware, which knows no driver"},
 	{"internal/power/powertest", []string{"."}, nil, "one suite for every driver knows none of them"},
 	{"internal/neighbour", []string{"."}, nil, adapter},
 	{"internal/journal", []string{"."}, nil, adapter},
@@ -77,7 +78,8 @@ var bans = []struct {
 	why      string
 }{
 	{"internal/testenv", []string{"test"}, "it is about the machine that tests run on"},
-	{"internal/power/powertest", []string{"test"}, "a fake BMC has no place in the program"},
+	{"internal/power/powertest", []string{"test"}, "a suite of tests has no place in the program"},
+	{"internal/power/fakebmc", []string{"internal/app", "test"}, "the demo site alone has BMCs that are none"},
 	{"internal/config", []string{"internal/app", "test"}, "app alone reads the file and hands each package plain arguments"},
 	{"internal/app", []string{"cmd/pxe-pilot", "test"}, "nothing that is wired may know who wires it"},
 	{"internal/tftproot", []string{"internal/app", "test"}, "the TFTP root is reached through the use cases only"},

@@ -126,7 +126,7 @@ func load(path string, piece int) (*Config, error) {
 // errors returns the problems in order, and says how many it leaves out.
 func (r *reader) errors() Errors {
 	all := r.inOrder(r.problems)
-	if more := len(all) - mostProblems; more > 0 {
+	if more := len(all) + r.untold - mostProblems; more > 0 {
 		all = append(all[:mostProblems:mostProblems], Problem{
 			File:    r.config.Path,
 			Message: fmt.Sprintf("and %d more like these; mend those above first", more),

@@ -18,6 +18,7 @@ type reader struct {
 	hosts    []entry
 	loaders  []loader
 	problems []finding
+	untold   int // problems that were too many to keep
 	warnings []finding
 
 	hostsDirectory place // of the key
@@ -60,6 +61,10 @@ func (r *reader) at(n *yaml.Node) place {
 }
 
 func (r *reader) tell(at place, format string, args ...any) {
+	if len(r.problems) >= 10*mostProblems {
+		r.untold++
+		return
+	}
 	r.problems = append(r.problems, finding{at, fmt.Sprintf(format, args...)})
 }
 

@@ -21,7 +21,7 @@ soak: ## run the long versions of the tests, and each fuzz target for FUZZTIME (
 	scripts/test.sh soak
 
 bench: ## measure
-	go test -run '^$$' -bench . ./bench/...
+	go test -run '^$$' -bench . -benchtime 11x -timeout 60m ./bench/...
 
 lint: $(BIN)/.done ## check form, habits and dependencies
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w is due for:" $$unformatted; exit 1; }

@@ -113,7 +113,7 @@ func (kernel) sync(d *dir) error {
 func readlink(d *dir, name string, buf []byte) (int, error) {
 	for {
 		n, err := unix.Readlinkat(d.fd(), name, buf)
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return n, err
 		}
 	}
@@ -145,7 +145,7 @@ func openMode(d *dir, name string, flags int, mode uint32) (*os.File, error) {
 
 func again(call func() error) error {
 	for {
-		if err := call(); err != unix.EINTR {
+		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}

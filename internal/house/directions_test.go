@@ -77,7 +77,7 @@ var bans = []struct {
 	by       []string // who may all the same, "test" for tests
 	why      string
 }{
-	{"internal/testenv", []string{"test"}, "it is about the machine that tests run on"},
+	{"internal/testenv", []string{"e2e/lab", "test"}, "it is about the machine that tests run on"},
 	{"internal/power/powertest", []string{"test"}, "a suite of tests has no place in the program"},
 	{"internal/power/fakebmc", []string{"internal/app", "test"}, "the demo site alone has BMCs that are none"},
 	{"internal/config", []string{"internal/app", "test"}, "app alone reads the file and hands each package plain arguments"},

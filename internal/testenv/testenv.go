@@ -23,7 +23,7 @@ func Need(t testing.TB, programs ...string) {
 		}
 	}
 	if len(missing) > 0 {
-		lack(t, "needs "+strings.Join(missing, ", ")+" in PATH (scripts/packages.sh installs what the tests need)")
+		Lack(t, "needs "+strings.Join(missing, ", ")+" in PATH (scripts/packages.sh installs what the tests need)")
 	}
 }
 
@@ -32,16 +32,17 @@ func Need(t testing.TB, programs ...string) {
 func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		lack(t, "needs root")
+		Lack(t, "needs root")
 	}
 }
 
 // Soak says whether the long versions of tests are wanted, as by "make soak".
 func Soak() bool { return os.Getenv("PXE_PILOT_SOAK") != "" }
 
-// lack skips or fails t. The go command shows nothing of a test that was
-// skipped, and so the reason also goes to the file that scripts/test.sh prints.
-func lack(t testing.TB, why string) {
+// Lack skips the test, or fails it in CI, for want of something. The go command
+// shows nothing of a test that was skipped, and so the reason also goes to the
+// file that scripts/test.sh prints.
+func Lack(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
 		t.Fatalf("%s; in CI nothing may be skipped", why)

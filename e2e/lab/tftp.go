@@ -1,0 +1,124 @@
+package lab
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pin/tftp/v3"
+
+	"github.com/pxe-pilot/pxe-pilot/internal/testenv"
+)
+
+// TFTP is a TFTP server of somebody else's that serves a root.
+type TFTP struct {
+	*Process
+	address string
+	base    string // goes before each name
+}
+
+// addresses counts the loopback addresses that were given out: each server has
+// the well-known port on one of its own.
+var addresses atomic.Int32
+
+func newAddress() string {
+	n := addresses.Add(1)
+	return fmt.Sprintf("127.69.%d.%d", n>>8, n&0xff)
+}
+
+// Dnsmasq serves a root with dnsmasq, which here does nothing else.
+func Dnsmasq(t testing.TB, root string) *TFTP {
+	t.Helper()
+	NeedNamespaces(t)
+	testenv.Need(t, "dnsmasq")
+	a := newAddress()
+	return serving(t, a, Start(t, "dnsmasq", "--conf-file=/dev/null", "--keep-in-foreground", "--log-facility=-", "--pid-file=",
+		"--port=0", "--bind-interfaces", "--listen-address="+a, "--enable-tftp", "--tftp-root="+root))
+}
+
+// TftpdSecure serves a root with tftpd-hpa as Debian does: locked into it by
+// chroot(2).
+func TftpdSecure(t testing.TB, root string) *TFTP {
+	t.Helper()
+	return tftpd(t, root, "--secure", root)
+}
+
+// Tftpd serves a root with tftpd-hpa that sees all of the file system. Then it
+// wants absolute names.
+func Tftpd(t testing.TB, root string) *TFTP {
+	t.Helper()
+	s := tftpd(t, root, root)
+	s.base = root + "/"
+	return s
+}
+
+func tftpd(t testing.TB, root string, args ...string) *TFTP {
+	t.Helper()
+	NeedNamespaces(t)
+	testenv.Need(t, "in.tftpd")
+	a := newAddress()
+	return serving(t, a, Start(t, "in.tftpd", append([]string{"--listen", "--foreground", "--address", a + ":69"}, args...)...))
+}
+
+// serving waits until a server answers: it is asked for what is not there.
+func serving(t testing.TB, address string, p *Process) *TFTP {
+	t.Helper()
+	s := &TFTP{Process: p, address: address}
+	Until(t, p.name+" serves TFTP", func() bool {
+		select {
+		case <-p.ended:
+			t.Fatalf("%s ended: %s", p.name, p.Said())
+		default:
+		}
+		return answers(address)
+	})
+	return s
+}
+
+// answers says whether somebody answers a read request (RFC 1350, section 5) at
+// the address.
+func answers(address string) bool {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	server := &net.UDPAddr{IP: net.ParseIP(address), Port: 69}
+	if _, err := c.WriteTo([]byte("\x00\x01none\x00octet\x00"), server); err != nil {
+		return false
+	}
+	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	n, _, err := c.ReadFrom(make([]byte, 512))
+	return err == nil && n > 0
+}
+
+// Client is a TFTP client of the server, for one goroutine.
+func (s *TFTP) Client(t testing.TB) *Client {
+	t.Helper()
+	c, err := tftp.NewClient(net.JoinHostPort(s.address, "69"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetTimeout(5 * time.Second)
+	return &Client{c, s.base}
+}
+
+// A Client fetches files by TFTP.
+type Client struct {
+	tftp *tftp.Client
+	base string
+}
+
+// Get fetches a file by its path below the root.
+func (c *Client) Get(path string) (string, error) {
+	from, err := c.tftp.Receive(c.base+path, "octet")
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	_, err = from.WriteTo(&b)
+	return b.String(), err
+}

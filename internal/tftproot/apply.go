@@ -3,21 +3,16 @@ package tftproot
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/pxe-pilot/pxe-pilot"
-	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
 )
 
 // Change asks decide what to do about a fresh view and does it: all or nothing.
@@ -87,12 +82,6 @@ type change struct {
 	recovering bool   // the plan on disk is that of a change that was cut off; it stays until it is resolved
 }
 
-// made is a directory that a change made: name in parent.
-type made struct {
-	parent *dir
-	name   string
-}
-
 // apply carries the steps out. Everything that may fail for want of space or
 // permission comes before the first rename, invisibly to readers:
 // temporary links, sync, plan, sync; then renames, sync, reading back; then the
@@ -110,140 +99,6 @@ func (c *change) apply() error {
 		return c.undo(err)
 	}
 	return c.finish()
-}
-
-// prepare makes everything that the renames need.
-func (c *change) prepare() error {
-	if err := c.makeDirs(); err != nil {
-		return err
-	}
-	if err := c.makeTemps(); err != nil {
-		return err
-	}
-	if err := c.syncDirs(); err != nil {
-		return err
-	}
-	if c.recovering {
-		return nil
-	}
-	if err := c.writePlan(); err != nil {
-		return c.failed("the plan of the change cannot be written", err)
-	}
-	return nil
-}
-
-// makeDirs makes the directories of links that are missing.
-func (c *change) makeDirs() error {
-	for _, st := range c.steps {
-		d := c.dirs[st.at.dir]
-		if !d.missing() || st.Becomes == "" {
-			continue
-		}
-		parent := &dir{loc: loc{d.tree, "."}}
-		var err error
-		if parent.file, err = c.trees[d.tree].Open("."); err != nil {
-			return c.failed("the TFTP root cannot be opened", err)
-		}
-		for _, name := range components(d.path) {
-			next := &dir{loc: loc{d.tree, path.Join(parent.path, name)}}
-			if _, err := kindOf(parent, name); errors.Is(err, syscall.ENOENT) {
-				if next.file, err = c.root.sys.mkdir(parent, name); err != nil {
-					_ = parent.file.Close()
-					return c.failed("directory "+next.path+" cannot be made", err)
-				}
-				c.made = append(c.made, made{parent, name})
-				if err := c.root.sys.sync(parent); err != nil {
-					_ = next.file.Close()
-					return c.failed("directory "+next.path+" cannot be made durable", err)
-				}
-			} else {
-				next.file, err = openat(parent, name, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW)
-				_ = parent.file.Close()
-				if err != nil {
-					return c.failed("directory "+next.path+" cannot be opened", err)
-				}
-			}
-			parent = next
-		}
-		d.file = parent.file
-		if d.seen, err = stampOf(d); err != nil {
-			return c.failed("directory "+d.path+" cannot be looked at", err)
-		}
-		d.id = d.seen.id
-	}
-	return nil
-}
-
-func (c *change) closeMade() {
-	for _, m := range c.made {
-		_ = m.parent.file.Close()
-	}
-	c.made = nil
-}
-
-// makeTemps makes every temporary link. Links with one text are one inode under
-// many names: hard links of symbolic links cost no inode, and file systems such
-// as ext4 are slow to hand out inodes that were freed a moment ago.
-func (c *change) makeTemps() error {
-	type shared struct {
-		dir  int
-		text string
-	}
-	first := map[shared]string{}
-	used := map[spot]int{}
-	var txs []string
-	for i := range c.steps {
-		st := &c.steps[i]
-		// A name that changes twice in one plan needs two temporary names.
-		turn := used[st.at]
-		used[st.at]++
-		st.turn = turn
-		if turn == len(txs) {
-			txs = append(txs, newTx())
-		}
-		st.temp = layout.TempName(txs[turn], st.at.base)
-		if st.Becomes == "" || st.restore {
-			continue
-		}
-		d := c.dirs[st.at.dir]
-		key := shared{st.at.dir, st.Becomes}
-		if from, ok := first[key]; ok && c.root.sys.link(d, from, st.temp) == nil {
-			st.holds = true
-			continue
-		}
-		// The first of its text, or one more than an inode has links for.
-		if err := c.root.sys.symlink(st.Becomes, d, st.temp); err != nil {
-			return c.failed("host "+pxepilot.Quote(st.Host)+": no link can be made beside "+st.Path, err)
-		}
-		st.holds = true
-		first[key] = st.temp
-	}
-	for i := range c.steps {
-		c.steps[i].final = c.steps[i].turn == used[c.steps[i].at]-1
-	}
-	return nil
-}
-
-func newTx() string {
-	var b [layout.TxLen / 2]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return hex.EncodeToString(b[:])
-}
-
-// syncDirs makes what was done to the names of the plan durable.
-func (c *change) syncDirs() error {
-	synced := map[int]bool{}
-	for i := range c.steps {
-		at := c.steps[i].at.dir
-		if synced[at] || c.dirs[at].missing() {
-			continue
-		}
-		synced[at] = true
-		if err := c.root.sys.sync(c.dirs[at]); err != nil {
-			return c.failed("directory "+c.dirs[at].path+" cannot be made durable", err)
-		}
-	}
-	return nil
 }
 
 // errOvertaken says that a name is not what the plan was made for.
@@ -407,127 +262,6 @@ func (c *change) removeTemps() {
 		}
 		st.holds = false
 	}
-}
-
-// undo takes back what was done after cause, and returns what to tell.
-func (c *change) undo(cause error) error {
-	turned := !c.planned
-	if c.planned {
-		err := c.turnPlan()
-		if turned = err == nil; !turned {
-			c.root.log.Error("the plan cannot be turned back", "error", err)
-		}
-	}
-	err := c.takeBackAll()
-	if err == nil {
-		c.removeTemps()
-		for i := len(c.made) - 1; i >= 0; i-- {
-			_ = c.root.sys.rmdir(c.made[i].parent, c.made[i].name) // somebody may have begun to use it
-		}
-		if c.planned {
-			if stays := c.removePlan(); stays != nil {
-				c.root.log.Error("the plan cannot be removed; the next start does it", "error", stays)
-				if !turned {
-					err = stays // it would be carried out
-				}
-			}
-		}
-	}
-	if err != nil {
-		c.root.log.Error("a change could not be undone", "cause", cause, "error", err)
-		// The plan stays: the next start, or the next change, goes on from it.
-		return pxepilot.Errorf(pxepilot.Internal, "%s; and undoing the change failed: %s; mend that and start the server again, which resolves it",
-			pxepilot.ErrorMessage(cause), c.whereabouts()).Because(errors.Join(cause, err))
-	}
-	return pxepilot.Errorf(pxepilot.ErrorCode(cause), "%s; nothing was switched", pxepilot.ErrorMessage(cause)).Because(cause)
-}
-
-// takeBackAll undoes the steps that were tried, the last one first.
-func (c *change) takeBackAll() error {
-	var failures []error
-	for i := c.tried - 1; i >= 0; i-- {
-		if err := c.takeBack(&c.steps[i]); err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", c.steps[i].Path, err))
-		}
-	}
-	if c.tried > 0 {
-		failures = append(failures, c.syncDirs())
-	}
-	return errors.Join(failures...)
-}
-
-// takeBack undoes one step, unless somebody else has changed the name since.
-func (c *change) takeBack(st *step) error {
-	d := c.dirs[st.at.dir]
-	sys := c.root.sys
-	now, err := readlinkString(d, st.at.base)
-	ours := err == nil && st.Becomes != "" && now == st.Becomes ||
-		errors.Is(err, fs.ErrNotExist) && st.Becomes == ""
-	if !ours {
-		if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EINVAL) {
-			return nil
-		}
-		return err
-	}
-	switch {
-	case st.file && st.Becomes == "":
-		return sys.renameNew(d, path.Base(st.Keep), st.at.base)
-	case st.file:
-		return sys.rename(d, path.Base(st.Keep), st.at.base)
-	case st.Becomes == "":
-		err := sys.renameNew(d, st.temp, st.at.base)
-		st.holds = err != nil
-		return err
-	case st.Was == "":
-		return sys.unlink(d, st.at.base)
-	}
-	if err := sys.symlink(st.Was, d, st.temp); err != nil {
-		return err
-	}
-	err = sys.rename(d, st.temp, st.at.base)
-	st.holds = err != nil
-	return err
-}
-
-// whereabouts names each host of the plan as old, new or unknown.
-func (c *change) whereabouts() string {
-	const isOld, isNew = 1, 2
-	first, last := map[spot]*step{}, map[spot]*step{}
-	for i := range c.steps {
-		st := &c.steps[i]
-		first[st.at] = cmp.Or(first[st.at], st)
-		last[st.at] = st
-	}
-	var order []string
-	is := map[string]int{}
-	for i := range c.steps {
-		st := &c.steps[i]
-		if last[st.at] != st {
-			continue
-		}
-		now, err := readlinkString(c.dirs[st.at.dir], st.at.base)
-		state := 0
-		switch {
-		case errors.Is(err, syscall.EINVAL) && first[st.at].file:
-			state = isOld
-		case err != nil && !errors.Is(err, fs.ErrNotExist):
-		case now == st.Becomes:
-			state = isNew
-		case now == first[st.at].Was:
-			state = isOld
-		}
-		if seen, ok := is[st.Host]; ok && seen != state {
-			state = 0
-		} else if !ok {
-			order = append(order, st.Host)
-		}
-		is[st.Host] = state
-	}
-	list := make([]string, len(order))
-	for i, h := range order {
-		list[i] = pxepilot.Quote(h) + " is " + [...]string{"unknown", "old", "new"}[is[h]]
-	}
-	return strings.Join(list, ", ")
 }
 
 // stepFailed is the error for a step that could not be taken.

@@ -2,7 +2,6 @@ package tftproot
 
 import (
 	"path"
-	"slices"
 	"strconv"
 	"time"
 
@@ -23,7 +22,7 @@ type step struct {
 	final   bool   // no step of the same name comes after
 }
 
-// plan turns moves into steps. It touches no disk: a dry run shows just what
+// plan turns moves into steps. It changes nothing: a dry run shows just what
 // would be done.
 //
 // The order is what readers are promised by. A host whose links are in canonical
@@ -264,14 +263,29 @@ func (d *detaching) free(c *chain, links []pxepilot.Link) {
 		case st == nil:
 		case links[n].Configuration != "":
 			d.before.set(c, links, n, links[n].Configuration)
-		case slices.Contains(links[n].Through, links[n].Path), st.Was == "" && !st.file:
-			d.before.put(c, links, n, "", false) // it leads to nothing, and must not begin to lead somewhere
-		case st.file:
-			d.after.put(c, links, n, d.after.movedText(path.Base(st.Keep), st.at.dir, c.names[n].dir), false)
 		default:
-			d.before.put(c, links, n, d.before.movedText(st.Was, st.at.dir, c.names[n].dir), false)
+			d.lead(c, links, n, st)
 		}
 	}
+}
+
+// lead makes a link that leads to no configuration by itself lead to where it
+// ends now. One that ends nowhere is removed: it must not begin to lead
+// somewhere.
+func (d *detaching) lead(c *chain, links []pxepilot.Link, n int, through *step) {
+	p := d.before
+	at := c.names[n].dir
+	w, err := p.walk(p.dirs[at].loc, links[n].Target)
+	becomes := ""
+	switch {
+	case err == nil && through.file && w.at == p.locOf(through.at):
+		p, becomes = d.after, p.textTo(at, p.locOf(spot{through.at.dir, path.Base(through.Keep)}))
+	case err == nil:
+		becomes = p.textTo(at, w.at)
+	case !leadsNowhere(err):
+		becomes = p.movedText(through.Was, through.at.dir, at)
+	}
+	p.put(c, links, n, becomes, false)
 }
 
 // public strips what only carrying out needs.

@@ -254,12 +254,26 @@ func (s *session) leadText(d *dir, first *name) string {
 	return layout.Relative(d.path, path.Join(s.dirs[first.dir].path, first.base))
 }
 
+// textTo is the text of a link in directory at that leads straight to a place.
+func (s *session) textTo(at int, to loc) string {
+	if d := s.dirs[at]; !s.root.absolute && d.tree == to.tree {
+		return layout.Relative(d.path, to.path)
+	}
+	return path.Join(s.trees[to.tree].real, to.path)
+}
+
+// locOf is the place of a name.
+func (s *session) locOf(at spot) loc {
+	d := s.dirs[at.dir]
+	return loc{d.tree, path.Join(d.path, at.base)}
+}
+
 // movedText is the text of a link, made to mean in directory to what it means in
 // directory from. Nothing of it is resolved.
 func (s *session) movedText(text string, from, to int) string {
 	d, t := s.dirs[from], s.dirs[to]
 	switch {
-	case from == to || path.IsAbs(text):
+	case text == "" || from == to || path.IsAbs(text):
 		return text
 	case s.root.absolute || d.tree != t.tree:
 		return path.Join(s.trees[d.tree].real, d.path) + "/" + text

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
@@ -119,6 +120,29 @@ func TestPiecesOfALargeSite(t *testing.T) {
 	if want := `:19993:5: unknown key "nam"`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v; want %s", err, want)
 	}
+}
+
+// Whatever lines follow one another, pieces read as the whole does.
+func TestPiecesOfAnyLines(t *testing.T) {
+	lines := []string{
+		"hosts:", "hosts: # all", "hosts: |", "hosts: \"", "hosts: &a", "- name: a", "  - name: b", "  -", "- - a", "  mac_addresses: [525400000001]",
+		"    mac_addresses: [525400000002]", "    mac_addresses:", "      - 525400000003", "- |", "  - >-", "    labels: {a: \"", "\"}", "  - {name: c,",
+		"  mac_addresses: [525400000004]}", "  - [", "]", "    serial: &a x", "    serial: *a", "    <<: *a", "  - &a", "  - *a", "# a", "   # b", "", "  ", "---", "...",
+		"tftp: {root: /srv/tftp}", "configuration: {directory: /srv/tftp/c}", "configuration: {directory: *a}", "server: {address: &a b}", "    text", "'", "  - '", "?", ": a", "\t- a", "%YAML 1.2",
+	}
+	path := write(t, "c.yml", "")
+	rapid.Check(t, func(t2 *rapid.T) {
+		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(lines), 1, 16).Draw(t2, "lines"), "\n")
+		if rapid.Bool().Draw(t2, "started") {
+			text = site + "hosts:\n" + text
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t2.Fatal(err)
+		}
+		if both(t, path, 1); t.Failed() {
+			t2.Fatal("differs")
+		}
+	})
 }
 
 func FuzzLoad(f *testing.F) {

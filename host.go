@@ -18,7 +18,11 @@ type Host struct {
 	UUID        UUID              // SMBIOS system UUID; zero when not told
 	Serial      string            // as the loader reports it; empty when not told
 	IP          netip.Addr        // the address that DHCP gives it; zero when not told
-	IPMI        *IPMI             // nil when the host has none
+	// At most one of the next three drives the host's power, Wake-on-LAN besides.
+	IPMI       *IPMI
+	Redfish    *Redfish
+	Management *Management
+	WakeOnLAN  *WakeOnLAN
 }
 
 // Firmware is what a machine boots with.

@@ -36,16 +36,13 @@ const (
 
 // IPMI says how the BMC of a host is reached over IPMI 2.0 RMCP+.
 type IPMI struct {
-	Hostname     string // name or address; empty when found by MAC
-	MAC          MAC    // zero when Hostname tells where it is
-	Subnets      []netip.Prefix
-	Port         int // UDP; 623 unless told (IPMI 2.0 section 13.1.2)
-	Username     string
-	Password     Secret
-	PasswordFile string // read in place of Password
-	PasswordEnv  string // environment variable read in place of Password
-	Interface    string // "lanplus"
-	CipherSuite  int    // IPMI 2.0 table 22-20; -1 when not told
+	Hostname string // name or address; empty when found by MAC
+	MAC      MAC    // zero when Hostname tells where it is
+	Subnets  []netip.Prefix
+	Port     int // UDP; 623 unless told (IPMI 2.0 section 13.1.2)
+	Credentials
+	Interface   string // "lanplus"
+	CipherSuite int    // IPMI 2.0 table 22-20; -1 when not told
 }
 
 // UUID is a SMBIOS system UUID in the byte order in which it is written.

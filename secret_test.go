@@ -32,7 +32,7 @@ func holders() map[string]any {
 		any    any
 		to     *pxepilot.Secret
 	}
-	h := &pxepilot.Host{Name: "h2", IPMI: &pxepilot.IPMI{Username: "user", Password: s}}
+	h := &pxepilot.Host{Name: "h2", IPMI: &pxepilot.IPMI{Credentials: pxepilot.Credentials{Username: "user", Password: s}}}
 	return map[string]any{
 		"secret":          s,
 		"pointer":         &s,

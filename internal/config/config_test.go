@@ -67,8 +67,7 @@ func TestSeed(t *testing.T) {
 				MAC:         mac(t, "00:00:00:00:00:a2"),
 				Subnets:     []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
 				Port:        623,
-				Username:    "user",
-				Password:    pxepilot.NewSecret("pass"),
+				Credentials: pxepilot.Credentials{Username: "user", Password: pxepilot.NewSecret("pass")},
 				Interface:   "lanplus",
 				CipherSuite: -1,
 			}},
@@ -102,8 +101,8 @@ func TestReference(t *testing.T) {
 		Serial:      "5CG1234XYZ",
 		IP:          netip.MustParseAddr("10.0.0.11"),
 		IPMI: &pxepilot.IPMI{
-			Hostname: "web1-bmc.example.net", Port: 623, Username: "admin", PasswordFile: "../../packaging/secrets/bmc",
-			Interface: "lanplus", CipherSuite: 17,
+			Hostname: "web1-bmc.example.net", Port: 623, Interface: "lanplus", CipherSuite: 17,
+			Credentials: pxepilot.Credentials{Username: "admin", PasswordFile: "../../packaging/secrets/bmc"},
 		},
 	}
 	want.UUID, _ = pxepilot.ParseUUID("4c4c4544-0035-3010-8048-b4c04f333732")
@@ -264,7 +263,7 @@ hosts:
 	}
 	a, b := netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("192.168.0.0/24")
 	want := []*pxepilot.IPMI{
-		{Hostname: "fd00::1", Port: 6230, PasswordEnv: "BMC_PW", Interface: "lanplus", CipherSuite: 3},
+		{Hostname: "fd00::1", Port: 6230, Credentials: pxepilot.Credentials{PasswordEnv: "BMC_PW"}, Interface: "lanplus", CipherSuite: 3},
 		ipmi(func(i *pxepilot.IPMI) { i.Subnets, i.PasswordFile = []netip.Prefix{a}, "/run/pw" }),
 		ipmi(func(i *pxepilot.IPMI) { i.Hostname = "bmc_1.example" }),
 		ipmi(func(i *pxepilot.IPMI) { i.Hostname, i.Subnets = "d", []netip.Prefix{a, b} }),

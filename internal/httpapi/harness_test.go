@@ -216,8 +216,9 @@ func seedHosts(t testing.TB) *pxepilot.Inventory {
 	inv, err := pxepilot.NewInventory([]*pxepilot.Host{
 		{Name: "h1", MACs: []pxepilot.MAC{{5: 0x01}}},
 		{Name: "h2", MACs: []pxepilot.MAC{{5: 0x02}}, IPMI: &pxepilot.IPMI{
-			MAC: pxepilot.MAC{5: 0xa2}, Username: "user", Password: pxepilot.NewSecret("pass"), PasswordEnv: "BMC_PASS",
-			Interface: "lanplus", Subnets: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
+			MAC:         pxepilot.MAC{5: 0xa2},
+			Credentials: pxepilot.Credentials{Username: "user", Password: pxepilot.NewSecret("pass"), PasswordEnv: "BMC_PASS"},
+			Interface:   "lanplus", Subnets: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
 		}},
 		{Name: "h3", MACs: []pxepilot.MAC{{5: 0x03}, {5: 0x33}}},
 	})

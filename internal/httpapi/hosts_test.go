@@ -65,7 +65,7 @@ func TestHostsAsEncoded(t *testing.T) {
 		h := &pxepilot.Host{Name: word.Draw(t, "name"), MACs: rapid.SliceOfN(mac, 0, 3).Draw(t, "macs"),
 			Labels: rapid.MapOfN(word, word, 0, 3).Draw(t, "labels"), Bootloaders: rapid.SliceOfN(word, 0, 2).Draw(t, "loaders")}
 		if rapid.Bool().Draw(t, "ipmi?") {
-			h.IPMI = &pxepilot.IPMI{Hostname: some(t, "hostname"), MAC: mac.Draw(t, "bmc"), Username: "user", Password: pxepilot.NewSecret("hunter2")}
+			h.IPMI = &pxepilot.IPMI{Hostname: some(t, "hostname"), MAC: mac.Draw(t, "bmc"), Credentials: pxepilot.Credentials{Username: "user", Password: pxepilot.NewSecret("hunter2")}}
 		}
 		s := pxepilot.HostStatus{Host: h, State: rapid.SampledFrom(states).Draw(t, "state"), Canonical: rapid.Bool().Draw(t, "canonical"),
 			Links: rapid.SliceOfN(link, 0, 3).Draw(t, "links")}

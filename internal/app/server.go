@@ -44,6 +44,10 @@ func newLogger(w io.Writer, debug bool) *slog.Logger {
 // Run reads the configuration file, resolves what a crash left, and serves until
 // ctx ends. It does not start where the file has an error.
 func (s *Server) Run(ctx context.Context) error {
+	// From the first moment on: whom SIGHUP finds unprepared it ends.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	store := inventory.New(func() (*state, []string, error) { return build(s.Config, s.Log) })
 	if err := store.Load(); err != nil {
 		return err
@@ -66,7 +70,8 @@ func (s *Server) Run(ctx context.Context) error {
 		AllowedHosts: func() []string { return store.Current().server.AllowedHosts },
 		Hostname:     hostname,
 	})
-	listener, url, err := s.listen(store)
+	opened := socketOf(first)
+	listener, url, err := s.listen(store, opened)
 	if err != nil {
 		return err
 	}
@@ -74,9 +79,9 @@ func (s *Server) Run(ctx context.Context) error {
 	return together(ctx,
 		func(ctx context.Context) error { return serve(ctx, httpapi.Server(handler, s.Log), listener, s.Log) },
 		func(ctx context.Context) error {
-			return store.Watch(ctx, s.Log, func(err error) { s.reloaded(store, err) })
+			return store.Watch(ctx, s.Log, func(err error) { s.reloaded(store, opened, err) })
 		},
-		func(ctx context.Context) error { return s.onHangup(ctx, store) },
+		func(ctx context.Context) error { return s.onHangup(ctx, hangups, store, opened) },
 		func(context.Context) error {
 			if s.Ready != nil {
 				s.Ready(url, fly)
@@ -86,15 +91,24 @@ func (s *Server) Run(ctx context.Context) error {
 	)
 }
 
+// A socket is what the configuration file says about the one that is listened
+// on. It stays open, so that this does not follow a reload.
+type socket struct {
+	address     string
+	port        int
+	certificate *tls.Certificate // the first one; nil without TLS
+}
+
+func socketOf(s *state) socket { return socket{s.server.Address, s.server.Port, s.certificate} }
+
 // listen opens the port that the configuration file names, and returns the URL
 // by which this machine reaches it.
-func (s *Server) listen(store *inventory.Store[state]) (net.Listener, string, error) {
-	server := store.Current().server
+func (s *Server) listen(store *inventory.Store[state], server socket) (net.Listener, string, error) {
 	listen := s.Listen
 	if listen == nil {
 		listen = net.Listen
 	}
-	address := net.JoinHostPort(server.Address, strconv.Itoa(server.Port))
+	address := net.JoinHostPort(server.address, strconv.Itoa(server.port))
 	l, err := listen("tcp", address)
 	if err != nil {
 		hint := ""
@@ -106,7 +120,7 @@ func (s *Server) listen(store *inventory.Store[state]) (net.Listener, string, er
 		}
 		return nil, "", fmt.Errorf("cannot listen on %s: %w%s", address, err, hint)
 	}
-	host := server.Address
+	host := server.address
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
@@ -114,7 +128,7 @@ func (s *Server) listen(store *inventory.Store[state]) (net.Listener, string, er
 	if err != nil {
 		return nil, "", errors.Join(err, l.Close())
 	}
-	if store.Current().certificate == nil {
+	if server.certificate == nil {
 		return l, "http://" + net.JoinHostPort(host, port), nil
 	}
 	l = tls.NewListener(l, &tls.Config{
@@ -124,7 +138,7 @@ func (s *Server) listen(store *inventory.Store[state]) (net.Listener, string, er
 			if c := store.Current().certificate; c != nil {
 				return c, nil
 			}
-			return nil, errors.New("the configuration file has no server.tls any more; restart the server")
+			return server.certificate, nil // server.tls was removed, which waits for a restart
 		},
 	})
 	return l, "https://" + net.JoinHostPort(host, port), nil
@@ -148,22 +162,19 @@ func serve(ctx context.Context, server *http.Server, l net.Listener, log *slog.L
 }
 
 // onHangup reloads on SIGHUP.
-func (s *Server) onHangup(ctx context.Context, store *inventory.Store[state]) error {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+func (s *Server) onHangup(ctx context.Context, hangups <-chan os.Signal, store *inventory.Store[state], opened socket) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-hangups:
-			s.reloaded(store, store.Reload())
+			s.reloaded(store, opened, store.Reload())
 		}
 	}
 }
 
-// reloaded logs what came of a reload.
-func (s *Server) reloaded(store *inventory.Store[state], err error) {
+// reloaded logs what came of a reload, and what of it has to wait for a restart.
+func (s *Server) reloaded(store *inventory.Store[state], opened socket, err error) {
 	if err != nil {
 		s.Log.Error("the configuration file was not reloaded; the last good state stays in force", "error", err)
 		return
@@ -172,7 +183,25 @@ func (s *Server) reloaded(store *inventory.Store[state], err error) {
 	for _, w := range now.warnings {
 		s.Log.Warn(w.String())
 	}
+	for _, key := range opened.differs(socketOf(now)) {
+		s.Log.Warn(key + " was changed, which has no effect before the server is restarted")
+	}
 	s.Log.Info("the configuration file was reloaded", "hosts", len(now.site.Inventory.Hosts()))
+}
+
+// differs lists the keys of the configuration file in which two sockets differ.
+func (s socket) differs(now socket) []string {
+	var keys []string
+	if s.port != now.port {
+		keys = append(keys, "server.port")
+	}
+	if s.address != now.address {
+		keys = append(keys, "server.address")
+	}
+	if (s.certificate == nil) != (now.certificate == nil) {
+		keys = append(keys, "server.tls")
+	}
+	return keys
 }
 
 // together runs tasks until ctx ends or one of them fails, and waits for all.

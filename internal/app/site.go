@@ -33,6 +33,9 @@ func build(path string, log *slog.Logger) (*state, []string, error) {
 		if c.HostsDirectory != "" {
 			paths = append(paths, c.HostsDirectory)
 		}
+		if c.Server.TLS != nil { // certificates are renewed
+			paths = append(paths, c.Server.TLS.Certificate, c.Server.TLS.Key)
+		}
 	}
 	if err != nil {
 		return nil, paths, err

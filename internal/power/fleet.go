@@ -1,0 +1,337 @@
+package power
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// Options say how a Fleet treats its machines. Zero values mean the defaults.
+type Options struct {
+	// Make makes the controller of a host, or nil where nothing drives its power.
+	Make func(*pxepilot.Host) (Controller, error)
+	// Key is what the controller of a host depends on. While it is the same over
+	// reloads of the configuration file, the controller and its session are kept.
+	Key func(*pxepilot.Host) string
+	// Address is where the host's BMC is, as far as that is known, to be shown.
+	Address func(*pxepilot.Host) string
+
+	AtOnce   int           // operations at a time over all machines; 64
+	Deadline time.Duration // of one operation, waiting for its turn aside; 10 s
+	Fresh    time.Duration // a state that is older is asked anew; 10 s
+	Patience time.Duration // how long a list waits where nothing is known yet; 1 s
+	Idle     time.Duration // a session that was not used for so long is closed; 1 min
+}
+
+// reluctant is how many times longer than Fresh a BMC that does not answer is
+// left alone.
+const reluctant = 6
+
+// A Fleet is the power of all machines of a site. It sees to it that there is one
+// operation at a time per BMC, for many hold one session only, and a bounded
+// number over all; that each has a deadline; that sessions are kept and closed;
+// and it remembers states, so that lists are answered at once.
+type Fleet struct {
+	o    Options
+	gate *gate
+
+	ctx  context.Context // of what goes on behind lists
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+
+	mu       sync.Mutex
+	closed   bool
+	machines map[string]*machine // by host name
+	view     *pxepilot.PowerView // nil when something new is known
+}
+
+// A machine is one host with its controller.
+type machine struct {
+	turn chan struct{} // holds a token while an operation is under way
+
+	// The rest is guarded by the fleet's lock.
+	host   *pxepilot.Host
+	key    string
+	ctl    Controller
+	broken error // why there is no controller
+	known  pxepilot.PowerKnowledge
+	due    bool          // something was done, so that the state is not known any more
+	silent bool          // the last operation had no answer
+	asking chan struct{} // closed when the question that is under way is answered; else nil
+	idle   *time.Timer
+}
+
+// NewFleet makes a Fleet without machines.
+func NewFleet(o Options) *Fleet {
+	set := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	set(&o.Deadline, 10*time.Second)
+	set(&o.Fresh, 10*time.Second)
+	set(&o.Patience, time.Second)
+	set(&o.Idle, time.Minute)
+	if o.AtOnce == 0 {
+		o.AtOnce = 64
+	}
+	f := &Fleet{o: o, gate: newGate(o.AtOnce), machines: map[string]*machine{}}
+	f.ctx, f.stop = context.WithCancel(context.Background())
+	return f
+}
+
+// Update makes the fleet that of an inventory. Controllers of hosts that are
+// driven as before are kept.
+func (f *Fleet) Update(inv *pxepilot.Inventory) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return
+	}
+	f.view = nil
+	next := make(map[string]*machine, len(f.machines))
+	for _, h := range inv.Hosts() {
+		key := f.o.Key(h)
+		if key == "" {
+			continue
+		}
+		m := f.machines[h.Name]
+		if m == nil {
+			m = &machine{turn: make(chan struct{}, 1)}
+		} else if m.key == key {
+			m.host = h
+			next[h.Name] = m
+			delete(f.machines, h.Name)
+			continue
+		} else {
+			f.retire(m)
+			m = &machine{turn: m.turn} // the BMC may be the same one
+		}
+		delete(f.machines, h.Name)
+		m.host, m.key = h, key
+		m.known.State = pxepilot.PowerUnknown
+		if m.ctl, m.broken = f.o.Make(h); m.broken != nil {
+			m.known.At, m.known.Problem = time.Now(), pxepilot.ErrorMessage(m.broken)
+		}
+		next[h.Name] = m
+	}
+	for _, m := range f.machines {
+		f.retire(m)
+	}
+	f.machines = next
+}
+
+// retire closes a machine's controller once what is under way has ended.
+func (f *Fleet) retire(m *machine) {
+	if m.idle != nil {
+		m.idle.Stop()
+	}
+	ctl := m.ctl
+	if ctl == nil {
+		return
+	}
+	f.wg.Go(func() {
+		m.turn <- struct{}{}
+		_ = ctl.Close()
+		<-m.turn
+	})
+}
+
+// Close ends all sessions and whatever goes on behind lists.
+func (f *Fleet) Close() {
+	f.mu.Lock()
+	f.closed = true
+	f.stop()
+	for _, m := range f.machines {
+		f.retire(m)
+	}
+	f.machines = nil
+	f.mu.Unlock()
+	f.wg.Wait()
+}
+
+// Forget has the addresses of BMCs looked at again for what is shown.
+func (f *Fleet) Forget() {
+	f.mu.Lock()
+	f.view = nil
+	f.mu.Unlock()
+}
+
+// Known tells what is known of all machines. What is older than Fresh is asked
+// anew behind it. Where machines were never asked it waits for them, Patience at
+// most.
+func (f *Fleet) Known(ctx context.Context) *pxepilot.PowerView {
+	wait := f.refresh()
+	if len(wait) > 0 {
+		patience := time.NewTimer(f.o.Patience)
+		defer patience.Stop()
+	waiting:
+		for _, answered := range wait {
+			select {
+			case <-answered:
+			case <-patience.C:
+				break waiting
+			case <-ctx.Done():
+				break waiting
+			}
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.view == nil {
+		f.view = f.look()
+	}
+	return f.view
+}
+
+// look makes a view of what is known now.
+func (f *Fleet) look() *pxepilot.PowerView {
+	v := &pxepilot.PowerView{Hosts: make(map[*pxepilot.Host]pxepilot.PowerKnowledge, len(f.machines))}
+	for _, m := range f.machines {
+		k := m.known
+		k.Address = f.o.Address(m.host)
+		v.Hosts[m.host] = k
+	}
+	return v
+}
+
+// refresh asks the machines whose state is old, and returns what to wait for:
+// the answers of those that were never asked.
+func (f *Fleet) refresh() []chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var wait []chan struct{}
+	now := time.Now()
+	for _, m := range f.machines {
+		fresh := f.o.Fresh
+		if m.silent {
+			fresh *= reluctant
+		}
+		if m.asking == nil && !f.closed && (m.due || now.Sub(m.known.At) >= fresh) {
+			m.asking = make(chan struct{})
+			h := m.host
+			f.wg.Go(func() {
+				_, _ = f.State(f.ctx, h)
+				f.mu.Lock()
+				close(m.asking)
+				m.asking = nil
+				f.mu.Unlock()
+			})
+		}
+		if m.asking != nil && m.known.At.IsZero() {
+			wait = append(wait, m.asking)
+		}
+	}
+	return wait
+}
+
+// State asks a machine now.
+func (f *Fleet) State(ctx context.Context, h *pxepilot.Host) (state pxepilot.PowerState, err error) {
+	err = f.operate(ctx, h, func(ctx context.Context, m *machine, c Controller) error {
+		state, err = c.State(ctx)
+		if err != nil {
+			state = pxepilot.PowerUnknown
+		}
+		f.learn(m, c, state, err)
+		return err
+	})
+	return state, err
+}
+
+// Do has an action begun.
+func (f *Fleet) Do(ctx context.Context, h *pxepilot.Host, a pxepilot.PowerAction) error {
+	return f.operate(ctx, h, func(ctx context.Context, m *machine, c Controller) error {
+		err := c.Do(ctx, a)
+		f.mu.Lock()
+		m.due = true
+		f.mu.Unlock()
+		return err
+	})
+}
+
+// BootNext sets what a machine boots from the next time, once.
+func (f *Fleet) BootNext(ctx context.Context, h *pxepilot.Host, d pxepilot.BootDevice) error {
+	return f.operate(ctx, h, func(ctx context.Context, _ *machine, c Controller) error {
+		return c.BootNext(ctx, d, h.Firmware)
+	})
+}
+
+// operate runs one operation on a machine, in its turn and within its deadline.
+func (f *Fleet) operate(ctx context.Context, h *pxepilot.Host, do func(context.Context, *machine, Controller) error) error {
+	f.mu.Lock()
+	m := f.machines[h.Name]
+	if m == nil {
+		f.mu.Unlock()
+		return pxepilot.Errorf(pxepilot.Conflict, "nothing drives the power of host %s: give it ipmi, redfish, management or wol in the configuration file",
+			pxepilot.Quote(h.Name))
+	}
+	c, broken, silent := m.ctl, m.broken, m.silent
+	f.mu.Unlock()
+	if broken != nil {
+		return broken
+	}
+	waiting := func(err error) error {
+		return pxepilot.Errorf(pxepilot.Conflict, "host %s: its BMC was still busy with something else when the time was over", pxepilot.Quote(h.Name)).Because(err)
+	}
+	select {
+	case m.turn <- struct{}{}:
+	case <-ctx.Done():
+		return waiting(ctx.Err())
+	}
+	defer func() { <-m.turn }()
+	if err := f.gate.enter(ctx, silent); err != nil {
+		return waiting(err)
+	}
+	defer f.gate.leave()
+	limited, cancel := context.WithTimeout(ctx, f.o.Deadline)
+	defer cancel()
+	err := do(limited, m, c)
+	f.used(m, c, isSilence(err))
+	return err
+}
+
+// learn notes what a machine's BMC said.
+func (f *Fleet) learn(m *machine, c Controller, state pxepilot.PowerState, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if m.ctl != c || errors.Is(err, context.Canceled) {
+		return // it was asked of another BMC, or not to the end
+	}
+	m.known = pxepilot.PowerKnowledge{State: state, At: time.Now(), Problem: pxepilot.ErrorMessage(err)}
+	m.due = false
+	f.view = nil
+}
+
+// used notes that a machine's session was used, and has it closed later.
+func (f *Fleet) used(m *machine, c Controller, silent bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m.silent = silent
+	if f.closed || m.ctl != c {
+		return
+	}
+	if m.idle == nil {
+		m.idle = time.AfterFunc(f.o.Idle, func() { f.closeIdle(m, c) })
+	} else {
+		m.idle.Reset(f.o.Idle)
+	}
+}
+
+// closeIdle closes a session that nobody used, unless somebody does just now.
+func (f *Fleet) closeIdle(m *machine, c Controller) {
+	select {
+	case m.turn <- struct{}{}:
+		_ = c.Close()
+		<-m.turn
+	default:
+	}
+}
+
+// isSilence says whether an operation ended for want of an answer.
+func isSilence(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}

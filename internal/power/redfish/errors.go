@@ -158,7 +158,7 @@ func (c *Controller) explain(ctx context.Context, err error) error {
 			"if the BMC has a new certificate, compare and set it", pin.got), err)
 	case errors.As(err, &cert):
 		return c.fault(certificateText(cert, c.base.Hostname()), err)
-	case errors.As(err, &plain):
+	case errors.As(err, &plain), errors.Is(err, http.ErrSchemeMismatch):
 		return c.fault("does not speak TLS; check the port in redfish.url", err)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return c.fault("was not waited for, the request was given up", errors.Join(err, ctx.Err()))

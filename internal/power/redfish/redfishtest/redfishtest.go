@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -87,6 +88,8 @@ func New(o Options) *Server {
 			boot: Boot{"Disabled", "None", "UEFI"}})
 	}
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	// Clients that hang up on purpose are no news.
+	s.http.Config.ErrorLog = log.New(io.Discard, "", 0)
 	switch {
 	case o.Plain:
 		s.http.Start()

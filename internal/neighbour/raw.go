@@ -3,6 +3,7 @@ package neighbour
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"sync/atomic"
@@ -30,6 +31,8 @@ const (
 	// receive buffer: that says nothing about who is there.
 	rounds     = 2
 	mostRounds = 5
+	// How many packets then leave in a millisecond.
+	gentleBurst = 32
 	// Room for the answers of a few thousand machines; without CAP_NET_ADMIN the
 	// kernel grants less (net.core.rmem_max).
 	receiveBuffer = 8 << 20
@@ -44,6 +47,8 @@ type wire struct {
 	pacer   *pacer
 	conn    *packet.Conn
 	raw     syscall.RawConn
+	buffer  int // receive buffer to ask for, in bytes
+	lost    int // answers of the last round, in our receive buffer
 
 	began    time.Time
 	latest   atomic.Int64  // when the latest news came, as a duration since began
@@ -68,8 +73,8 @@ func (w *wire) open() error {
 		return errors.Join(err, w.conn.Close())
 	}
 	return w.raw.Control(func(fd uintptr) {
-		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, w.buffer) != nil {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, w.buffer)
 		}
 	})
 }
@@ -101,24 +106,34 @@ func (w *wire) sweep(ctx context.Context) {
 	w.ledger.end(w.targets, ctx.Err())
 }
 
+// note says what may be wrong with what was seen.
+func (w *wire) note() string {
+	if w.lost == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d answers were lost in this machine's receive buffer, and machines may be missing; sweep at a lower rate, or raise net.core.rmem_max", w.lost)
+}
+
+// rounds asks, and asks those that did not answer again.
 func (w *wire) rounds(ctx context.Context) error {
 	for n := 1; ; n++ {
 		if err := w.round(ctx); err != nil {
 			return err
 		}
-		last := n >= rounds
 		quiet := quietBetween
-		if last {
+		if n >= rounds {
 			quiet = quietAtEnd
 		}
 		if over, err := w.settle(ctx, quiet); over || err != nil {
 			return err
 		}
-		if last {
-			stats, err := w.conn.Stats()
-			if err != nil || stats.Drops == 0 || n == mostRounds {
-				return err
-			}
+		stats, err := w.conn.Stats() // since the last call
+		if err != nil {
+			return err
+		}
+		w.lost = int(stats.Drops)
+		if n == mostRounds || n >= rounds && w.lost == 0 {
+			return nil
 		}
 	}
 }
@@ -127,6 +142,7 @@ func (w *wire) rounds(ctx context.Context) error {
 // is nothing left to look for. It reuses one frame.
 func (w *wire) round(ctx context.Context) error {
 	frame := newFrame(w.path.link.mac, w.path.source)
+	sent := 0
 	for _, t := range w.targets {
 		for i := range t.answered {
 			if w.ledger.everythingSeen() {
@@ -137,6 +153,12 @@ func (w *wire) round(ctx context.Context) error {
 			}
 			if err := w.pacer.wait(ctx); err != nil {
 				return err
+			}
+			// Answers were lost here: let the listener come to it.
+			if sent++; w.lost > 0 && sent%gentleBurst == 0 {
+				if err := pause(ctx, time.Millisecond); err != nil {
+					return err
+				}
 			}
 			aim(frame, t.first+uint32(i))
 			if err := w.send(ctx, frame); err != nil {
@@ -257,7 +279,7 @@ func wires(targets []*target, l *ledger, p *pacer) []*wire {
 		})
 		if i < 0 {
 			i = len(all)
-			all = append(all, &wire{path: t.path, ledger: l, pacer: p})
+			all = append(all, &wire{path: t.path, ledger: l, pacer: p, buffer: receiveBuffer})
 		}
 		all[i].targets = append(all[i].targets, t)
 	}

@@ -180,7 +180,6 @@ func (s *sweep) run(ctx context.Context, rate int) {
 	}
 	var group sync.WaitGroup
 	for _, w := range byARP {
-		s.method(w.targets, ByARP, "")
 		group.Go(func() { w.sweep(ctx) })
 	}
 	if len(byKernel) > 0 {
@@ -188,6 +187,9 @@ func (s *sweep) run(ctx context.Context, rate int) {
 		askKernel(ctx, s.ledger, byKernel, rate)
 	}
 	group.Wait()
+	for _, w := range byARP {
+		s.method(w.targets, ByARP, w.note())
+	}
 }
 
 func (s *sweep) method(targets []*target, m Method, note string) {

@@ -1,0 +1,248 @@
+// Package lantest makes small networks for tests, in network namespaces: a near
+// one, in which the program under test runs, and a far one, whose kernel answers
+// ARP like any machine's. Nothing of them is seen outside.
+//
+// The names of the namespaces hold the process's number, so that what a killed
+// test left is removed by the next.
+package lantest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+const (
+	prefix  = "pxelan-"
+	mounted = "/run/netns" // ip-netns(8)
+)
+
+// A LAN is a pair of namespaces and the wires between them.
+type LAN struct {
+	tb    testing.TB
+	name  string
+	wires int
+}
+
+// New makes the namespaces. It needs root and the program ip. Both namespaces
+// are removed at the end of the test, and all that is in them with them.
+func New(tb testing.TB) *LAN {
+	tb.Helper()
+	removeLeft(tb)
+	l := &LAN{tb: tb, name: fmt.Sprintf("%s%d-%s", prefix, os.Getpid(), strings.ToLower(rand.Text()[:6]))}
+	tb.Cleanup(func() { l.ip("netns del " + l.near() + "\nnetns del " + l.far()) })
+	l.ip("netns add " + l.near() + "\nnetns add " + l.far())
+	l.ip("-n " + l.near() + " link set lo up\n-n " + l.far() + " link set lo up")
+	// Machines of one subnet on interfaces of one kernel: each answers for itself,
+	// from wherever it is asked.
+	l.Set(l.far(), "all/rp_filter=0", "default/rp_filter=0", "default/arp_ignore=1")
+	return l
+}
+
+func (l *LAN) near() string { return l.name + "-near" }
+func (l *LAN) far() string  { return l.name + "-far" }
+
+// A Wire is an Ethernet link between both namespaces.
+type Wire struct {
+	lan       *LAN
+	Near, Far string // interfaces
+	machines  int
+}
+
+// Wire makes a link. Its near end gets addresses such as 10.0.0.1/24.
+func (l *LAN) Wire(near ...string) *Wire {
+	l.tb.Helper()
+	w := &Wire{lan: l, Near: fmt.Sprintf("near%d", l.wires), Far: fmt.Sprintf("far%d", l.wires)}
+	l.wires++
+	script := []string{
+		fmt.Sprintf("link add %s netns %s type veth peer name %s netns %s", w.Near, l.near(), w.Far, l.far()),
+		fmt.Sprintf("-n %s link set %s up", l.near(), w.Near),
+		fmt.Sprintf("-n %s link set %s up", l.far(), w.Far),
+	}
+	for _, a := range near {
+		script = append(script, fmt.Sprintf("-n %s addr add %s brd + dev %s", l.near(), a, w.Near))
+	}
+	l.ip(strings.Join(script, "\n"))
+	return w
+}
+
+// Fill makes the far end answer for all of a subnet but the near end's address.
+func (w *Wire) Fill(subnet, near string) {
+	w.lan.tb.Helper()
+	w.lan.Set(w.lan.far(), w.Far+"/arp_ignore=0")
+	w.lan.ip(fmt.Sprintf(`-n %[1]s route add local %[2]s dev lo
+-n %[1]s route add unicast %[3]s/32 dev %[4]s scope link table local`, w.lan.far(), subnet, near, w.Far))
+}
+
+// Machine plugs in a machine that has a MAC address and any number of addresses.
+func (w *Wire) Machine(mac pxepilot.MAC, addrs ...string) *Machine {
+	w.lan.tb.Helper()
+	m := &Machine{wire: w, name: fmt.Sprintf("%s.%d", w.Far, w.machines)}
+	w.machines++
+	w.lan.ip(fmt.Sprintf("-n %[1]s link add link %[2]s name %[3]s address %[4]s type macvlan mode bridge\n-n %[1]s link set %[3]s up",
+		w.lan.far(), w.Far, m.name, mac))
+	m.Move(addrs...)
+	return m
+}
+
+// A Machine is one of the far namespace.
+type Machine struct {
+	wire *Wire
+	name string
+}
+
+// Move gives a machine other addresses, in place of those that it had.
+func (m *Machine) Move(addrs ...string) {
+	m.wire.lan.tb.Helper()
+	script := []string{fmt.Sprintf("-n %s addr flush dev %s", m.wire.lan.far(), m.name)}
+	for _, a := range addrs {
+		script = append(script, fmt.Sprintf("-n %s addr add %s/32 dev %s", m.wire.lan.far(), a, m.name))
+	}
+	m.wire.lan.ip(strings.Join(script, "\n"))
+}
+
+// Unplug removes a machine.
+func (m *Machine) Unplug() {
+	m.wire.lan.tb.Helper()
+	m.wire.lan.ip(fmt.Sprintf("-n %s link del %s", m.wire.lan.far(), m.name))
+}
+
+// IP runs a command of ip(8) in the near namespace.
+func (l *LAN) IP(command string) {
+	l.tb.Helper()
+	l.ip("-n " + l.near() + " " + command)
+}
+
+// Set sets what stands under /proc/sys/net/ipv4/conf of a namespace.
+func (l *LAN) Set(namespace string, settings ...string) {
+	l.tb.Helper()
+	var err error
+	l.in(namespace, func() {
+		for _, s := range settings {
+			name, value, _ := strings.Cut(s, "=")
+			if err = os.WriteFile(filepath.Join("/proc/sys/net/ipv4/conf", name), []byte(value), 0); err != nil {
+				return
+			}
+		}
+	})
+	if err != nil {
+		l.tb.Fatal(err)
+	}
+}
+
+// Do calls f on a thread that is in the near namespace. f must not end the test.
+func (l *LAN) Do(f func()) {
+	l.tb.Helper()
+	l.in(l.near(), f)
+}
+
+// in calls f on a thread of its own, which ends with it: nothing else can ever
+// run in the namespace by accident.
+func (l *LAN) in(namespace string, f func()) {
+	l.tb.Helper()
+	ns, err := os.Open(filepath.Join(mounted, namespace))
+	if err != nil {
+		l.tb.Fatal(err)
+	}
+	defer ns.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked
+		if err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err == nil {
+			f()
+		}
+	}()
+	<-done
+	if err != nil {
+		l.tb.Fatalf("entering %s: %v", namespace, err)
+	}
+}
+
+// A Privilege is what a program may do.
+type Privilege int
+
+// The privileges.
+const (
+	Root    Privilege = iota
+	RawOnly           // nobody, with CAP_NET_RAW
+	None              // nobody
+)
+
+func (p Privilege) String() string {
+	return [...]string{"root", "CAP_NET_RAW alone", "no privilege"}[p]
+}
+
+// Run runs a program in the near namespace and returns what it wrote to stdout.
+func (l *LAN) Run(p Privilege, env []string, program string, args ...string) (string, error) {
+	l.tb.Helper()
+	var out, complaints bytes.Buffer
+	cmd := exec.CommandContext(l.tb.Context(), program, args...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", append(os.Environ(), env...), &out, &complaints
+	if p != Root {
+		const nobody = 65534
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	}
+	if p == RawOnly {
+		cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_NET_RAW}
+	}
+	var err error
+	l.Do(func() { err = cmd.Run() })
+	if err != nil {
+		err = fmt.Errorf("%s: %w: %s", program, err, complaints.String())
+	}
+	return out.String(), err
+}
+
+// ip runs commands of ip(8), one a line.
+func (l *LAN) ip(script string) {
+	l.tb.Helper()
+	if err := runIP(l.tb, script); err != nil {
+		l.tb.Fatal(err)
+	}
+}
+
+func runIP(tb testing.TB, script string) error {
+	// The context of a test is over when it is cleaned up.
+	ctx := context.WithoutCancel(tb.Context())
+	for line := range strings.Lines(script) {
+		out, err := exec.CommandContext(ctx, "ip", strings.Fields(line)...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("ip %s: %w: %s", strings.TrimSpace(line), err, out)
+		}
+	}
+	return nil
+}
+
+// removeLeft removes the namespaces of processes that are no more.
+func removeLeft(tb testing.TB) {
+	tb.Helper()
+	names, err := filepath.Glob(filepath.Join(mounted, prefix+"*"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, name := range names {
+		name = filepath.Base(name)
+		number, _, _ := strings.Cut(strings.TrimPrefix(name, prefix), "-")
+		pid, err := strconv.Atoi(number)
+		if err != nil || unix.Kill(pid, 0) != unix.ESRCH {
+			continue
+		}
+		if err := runIP(tb, "netns del "+name); err != nil {
+			tb.Log(err) // another test was quicker
+		}
+	}
+}

@@ -65,7 +65,9 @@ type Host struct {
 	Labels        map[string]string `json:"labels,omitempty"`
 	Bootloaders   []string          `json:"bootloaders,omitempty"` // the only ones that count
 	IPMI          *IPMI             `json:"ipmi,omitempty"`
-	PowerState    string            `json:"powerState,omitempty"` // On, Off or Unknown, where known
+	PowerState    string            `json:"powerState,omitempty"`   // On, Off or Unknown; empty where nothing drives the power
+	PowerStateAt  string            `json:"powerStateAt,omitempty"` // RFC 3339, UTC: when PowerState was learnt; empty when never
+	PowerProblem  string            `json:"powerProblem,omitempty"` // why PowerState is Unknown
 }
 
 // ConfigurationRef names a configuration.
@@ -76,7 +78,7 @@ type ConfigurationRef struct {
 // IPMI tells where the BMC of a host is. It never tells credentials.
 type IPMI struct {
 	MACAddress string `json:"macAddress,omitempty"`
-	Hostname   string `json:"hostname,omitempty"`
+	Hostname   string `json:"hostname,omitempty"` // as configured, or the address that was found
 }
 
 // Link is one name that a loader of a host asks for.
@@ -95,6 +97,7 @@ type Link struct {
 type HostRef struct {
 	Name       string `json:"name,omitempty"`
 	MACAddress string `json:"mac_address,omitempty"` // "macAddress" means the same
+	Reboot     bool   `json:"reboot,omitempty"`      // deploy only: reboot it over the network at once
 }
 
 // Change is the body of PUT /v1/configurations/{name}/deploy, PUT /v1/clear and
@@ -106,10 +109,11 @@ type Change struct {
 	SkipRefused   bool      `json:"skipRefused,omitempty"`   // do what can be done, report the rest
 	DropUncovered bool      `json:"dropUncovered,omitempty"` // deploy only
 	Force         bool      `json:"force,omitempty"`         // deploy and clear only
+	AllAtOnce     bool      `json:"allAtOnce,omitempty"`     // deploy only: reboot more than 16 hosts with one request
 }
 
 // Outcome is the answer to a Change where there is one to show: with "Prefer:
-// return=representation", DryRun or SkipRefused.
+// return=representation", DryRun, SkipRefused or a host to reboot.
 type Outcome struct {
 	Hosts []HostOutcome `json:"hosts"`
 	Steps []Step        `json:"steps,omitempty"` // of a dry run
@@ -121,6 +125,7 @@ type HostOutcome struct {
 	Configuration string `json:"configuration"` // empty when cleared
 	Rebooted      string `json:"rebooted"`      // YES, NO or ERROR
 	Refused       string `json:"refused,omitempty"`
+	Problem       string `json:"problem,omitempty"` // why Rebooted is ERROR, or what to know about a YES
 }
 
 // Step is one rename of a plan.
@@ -131,6 +136,55 @@ type Step struct {
 	Was        string `json:"was,omitempty"`     // text of the link before; empty when there was none
 	Becomes    string `json:"becomes,omitempty"` // text after; empty when it goes
 	Keep       string `json:"keep,omitempty"`    // where a file in the way is kept
+}
+
+// Power is the answer of GET /v1/hosts/{name}/power.
+type Power struct {
+	Name       string `json:"name"`
+	PowerState string `json:"powerState"`        // On or Off
+	Address    string `json:"address,omitempty"` // of the BMC that says so, where known
+}
+
+// PowerOptions are the query parameters of PATCH /v1/hosts/{name}/on, /off,
+// /reboot and /cycle.
+type PowerOptions struct {
+	Soft bool   // off only: ask the operating system to shut down
+	Next string // all but off: what the machine boots from the next time, once: pxe, disk or bios (the setup)
+}
+
+// Discovery is the answer of PATCH /v1/discovery with "Prefer:
+// return=representation".
+type Discovery struct {
+	Subnets []SubnetSweep `json:"subnets"`
+}
+
+// SubnetSweep tells what a sweep found in one subnet.
+type SubnetSweep struct {
+	Subnet     string     `json:"subnet"`
+	Method     string     `json:"method,omitempty"` // "arp" or "kernel"; empty where nobody was asked
+	Asked      int        `json:"asked"`            // addresses
+	Answered   int        `json:"answered"`         // addresses
+	Found      []FoundBMC `json:"found"`
+	Missing    []string   `json:"missing"`    // MAC addresses that were wanted here and did not answer
+	Duplicates []string   `json:"duplicates"` // what was seen twice, in words
+	Seconds    float64    `json:"seconds"`
+	Problem    string     `json:"problem,omitempty"` // why it was not swept, and what to do
+}
+
+// FoundBMC is a BMC that a sweep found.
+type FoundBMC struct {
+	MACAddress string   `json:"macAddress"`
+	Address    string   `json:"address"`
+	Hosts      []string `json:"hosts"` // whose BMC it is
+}
+
+// DiscoveryProgress is the answer of GET /v1/discovery.
+type DiscoveryProgress struct {
+	Running bool `json:"running"`
+	Asked   int  `json:"asked"` // addresses, of the sweep that is under way or of the last one
+	Of      int  `json:"of"`
+	Found   int  `json:"found"` // BMCs
+	Wanted  int  `json:"wanted"`
 }
 
 // Health is the answer of GET /v1/health.

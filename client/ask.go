@@ -24,14 +24,22 @@ type request struct {
 	method string
 	path   []string // below /v1, one name each
 	query  url.Values
-	body   any // nil for none
+	body   any           // nil for none
+	prefer bool          // to be told what was done
+	limit  time.Duration // of the default HTTP client, for the whole answer; 0 for none
 }
 
-// ask sends r and decodes the answer into answer.
+// ask sends r and decodes the answer into answer, which is nil where the only
+// one is that it was done.
 func (c *Client) ask(ctx context.Context, r request, answer any) error {
 	req, err := c.prepare(ctx, r)
 	if err != nil {
 		return err
+	}
+	if r.limit > 0 && !c.own {
+		limited, cancel := context.WithTimeout(ctx, r.limit)
+		defer cancel()
+		req = req.WithContext(limited)
 	}
 	began := time.Now()
 	res, err := c.http.Do(req)
@@ -53,6 +61,9 @@ func (c *Client) ask(ctx context.Context, r request, answer any) error {
 		return refusal(res, body)
 	case res.StatusCode == http.StatusNoContent:
 		return nil // a server need not honour Prefer (RFC 7240, section 2)
+	}
+	if answer == nil {
+		return fmt.Errorf("%s %s: the answer is not PXE Pilot's (%s); is the address right?", r.method, req.URL.Redacted(), status(res))
 	}
 	if err := json.Unmarshal(body, answer); err != nil {
 		return fmt.Errorf("%s %s: the answer is not PXE Pilot's (%w); is the address right?", r.method, req.URL.Redacted(), err)
@@ -94,6 +105,8 @@ func (c *Client) prepare(ctx context.Context, r request) (*http.Request, error) 
 	req.Header.Set("User-Agent", c.agent)
 	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.prefer {
 		req.Header.Set("Prefer", "return=representation")
 	}
 	return req, nil

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ const DefaultServer = "http://localhost:3478"
 type Client struct {
 	server url.URL
 	http   *http.Client
+	own    bool // http was given by WithHTTPClient, time limits and all
 	log    *slog.Logger
 	agent  string
 }
@@ -29,9 +31,10 @@ type Client struct {
 type Option func(*Client)
 
 // WithHTTPClient replaces the HTTP client, such as for TLS of one's own, or for
-// another time limit than the default's minute. A client of http.DefaultClient's
-// kind follows redirects of GET; the default one follows none.
-func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
+// other time limits than the default's: a minute, two for what drives machines
+// and none for Discover. A client of http.DefaultClient's kind follows redirects
+// of GET; the default one follows none.
+func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http, c.own = h, true } }
 
 // WithLogger tells of each request at level debug: method, URL, status, size,
 // duration and request id, never a body.
@@ -87,25 +90,34 @@ func newHTTPClient() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DialContext = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
 	return &http.Client{
-		Transport: t,
-		// The server waits at most 5 s for another writer, and a switch of
-		// 100,000 hosts takes seconds: a minute is ample on any network.
-		Timeout:       time.Minute,
+		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
+// How long the whole answer may take.
+const (
+	// The server waits at most 5 s for another writer, and a switch of 100,000
+	// hosts takes seconds: a minute is ample on any network.
+	ordinary = time.Minute
+	// The server gives BMCs a minute, and the switch before goes on top.
+	driving = 2 * time.Minute
+	// A sweep takes as long as its subnets are large. A server that is gone is
+	// noticed by TCP.
+	unlimited = 0
+)
+
 // Configurations lists the boot configurations, sorted by name.
 func (c *Client) Configurations(ctx context.Context) ([]apiv1.Configuration, error) {
 	var answer apiv1.Configurations
-	err := c.ask(ctx, request{method: http.MethodGet, path: []string{"configurations"}}, &answer)
+	err := c.ask(ctx, request{method: http.MethodGet, path: []string{"configurations"}, limit: ordinary}, &answer)
 	return answer.Configurations, err
 }
 
 // Configuration returns the content of a boot configuration: of all its
 // variants, or of the one for bootloader where that is not empty.
 func (c *Client) Configuration(ctx context.Context, name, bootloader string) (*apiv1.ConfigurationContent, error) {
-	r := request{method: http.MethodGet, path: []string{"configurations", name}}
+	r := request{method: http.MethodGet, path: []string{"configurations", name}, limit: ordinary}
 	if bootloader != "" {
 		r.query = url.Values{"bootloader": {bootloader}}
 	}
@@ -131,31 +143,67 @@ func (c *Client) Repair(ctx context.Context, change apiv1.Change) (*apiv1.Outcom
 }
 
 func (c *Client) change(ctx context.Context, change apiv1.Change, path ...string) (*apiv1.Outcome, error) {
-	return answerTo[apiv1.Outcome](ctx, c, request{method: http.MethodPut, path: path, body: change})
+	return answerTo[apiv1.Outcome](ctx, c, request{method: http.MethodPut, path: path, body: change, prefer: true, limit: driving})
 }
 
 // Hosts lists all hosts in the order of the configuration file.
 func (c *Client) Hosts(ctx context.Context) ([]apiv1.Host, error) {
 	var hosts []apiv1.Host
-	err := c.ask(ctx, request{method: http.MethodGet, path: []string{"hosts"}}, &hosts)
+	err := c.ask(ctx, request{method: http.MethodGet, path: []string{"hosts"}, limit: ordinary}, &hosts)
 	return hosts, err
 }
 
 // Host tells about one host, named by its name or one of its MAC addresses.
 func (c *Client) Host(ctx context.Context, name string) (*apiv1.Host, error) {
-	return answerTo[apiv1.Host](ctx, c, request{method: http.MethodGet, path: []string{"hosts", name}})
+	return answerTo[apiv1.Host](ctx, c, request{method: http.MethodGet, path: []string{"hosts", name}, limit: ordinary})
+}
+
+// Power asks a host's BMC now whether the host is on.
+func (c *Client) Power(ctx context.Context, name string) (*apiv1.Power, error) {
+	return answerTo[apiv1.Power](ctx, c, request{method: http.MethodGet, path: []string{"hosts", name, "power"}, limit: driving})
+}
+
+// PowerAction drives the power of a host: "on", "off", "reboot" or "cycle". It
+// returns once the host is on or off; that a reset, a cycle or a soft off was
+// accepted is all that is known of it.
+func (c *Client) PowerAction(ctx context.Context, name, action string, o apiv1.PowerOptions) error {
+	query := url.Values{}
+	if o.Soft {
+		query.Set("soft", "true")
+	}
+	if o.Next != "" {
+		query.Set("next", o.Next)
+	}
+	return c.ask(ctx, request{method: http.MethodPatch, path: []string{"hosts", name, action}, query: query, limit: driving}, nil)
+}
+
+// Discover sweeps the subnets of the configuration file for BMCs, at most rate
+// packets a second, or as many as the server chooses where rate is 0. It takes
+// as long as the subnets are large. A subnet that could not be swept is no
+// error; its Problem tells.
+func (c *Client) Discover(ctx context.Context, rate int) (*apiv1.Discovery, error) {
+	r := request{method: http.MethodPatch, path: []string{"discovery"}, prefer: true, limit: unlimited}
+	if rate != 0 {
+		r.query = url.Values{"rate": {strconv.Itoa(rate)}}
+	}
+	return answerTo[apiv1.Discovery](ctx, c, r)
+}
+
+// DiscoveryProgress tells how far a sweep is that Discover waits for.
+func (c *Client) DiscoveryProgress(ctx context.Context) (*apiv1.DiscoveryProgress, error) {
+	return answerTo[apiv1.DiscoveryProgress](ctx, c, request{method: http.MethodGet, path: []string{"discovery"}, limit: ordinary})
 }
 
 // Bootloaders lists the declared bootloaders.
 func (c *Client) Bootloaders(ctx context.Context) ([]apiv1.Bootloader, error) {
 	var answer apiv1.Bootloaders
-	err := c.ask(ctx, request{method: http.MethodGet, path: []string{"bootloaders"}}, &answer)
+	err := c.ask(ctx, request{method: http.MethodGet, path: []string{"bootloaders"}, limit: ordinary}, &answer)
 	return answer.Bootloaders, err
 }
 
 // Health tells what is wrong with the server's site as a whole.
 func (c *Client) Health(ctx context.Context) (*apiv1.Health, error) {
-	return answerTo[apiv1.Health](ctx, c, request{method: http.MethodGet, path: []string{"health"}})
+	return answerTo[apiv1.Health](ctx, c, request{method: http.MethodGet, path: []string{"health"}, limit: ordinary})
 }
 
 func answerTo[T any](ctx context.Context, c *Client, r request) (*T, error) {

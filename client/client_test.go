@@ -122,6 +122,29 @@ func TestCalls(t *testing.T) {
 		{"bootloaders", func(ctx context.Context, c *Client) (any, error) { return c.Bootloaders(ctx) }, "GET /v1/bootloaders",
 			`{"bootloaders":[{"name":"grub","links":["x"]}]}`, []apiv1.Bootloader{{Name: "grub", Links: []string{"x"}}}},
 		{"health", func(ctx context.Context, c *Client) (any, error) { return c.Health(ctx) }, "GET /v1/health", `{"status":"degraded","reload":"r"}`, &apiv1.Health{Status: "degraded", Reload: "r"}},
+		{"power", func(ctx context.Context, c *Client) (any, error) { return c.Power(ctx, "h/3") }, "GET /v1/hosts/h%2F3/power",
+			`{"name":"h/3","powerState":"On","address":"10.0.0.3"}`, &apiv1.Power{Name: "h/3", PowerState: "On", Address: "10.0.0.3"}},
+		{"on", func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.PowerAction(ctx, "h3", "on", apiv1.PowerOptions{Next: "pxe"})
+		}, "PATCH /v1/hosts/h3/on?next=pxe", "", nil},
+		{"soft off", func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.PowerAction(ctx, "h3", "off", apiv1.PowerOptions{Soft: true})
+		}, "PATCH /v1/hosts/h3/off?soft=true", "", nil},
+		{"cycle", func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.PowerAction(ctx, "../h3", "cycle", apiv1.PowerOptions{Next: "x&y"})
+		}, "PATCH /v1/hosts/..%2Fh3/cycle?next=x%26y", "", nil},
+		{"reboot", func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.PowerAction(ctx, "h3", "reboot", apiv1.PowerOptions{})
+		}, "PATCH /v1/hosts/h3/reboot", "", nil},
+		{"discover", func(ctx context.Context, c *Client) (any, error) { return c.Discover(ctx, 0) }, "PATCH /v1/discovery",
+			`{"subnets":[{"subnet":"10.0.0.0/24","method":"arp","asked":254,"answered":2,"found":[{"macAddress":"00:00:00:00:00:a2","address":"10.0.0.2","hosts":["h2"]}],
+				"missing":["00:00:00:00:00:a3"],"duplicates":[],"seconds":0.5}]}`,
+			&apiv1.Discovery{Subnets: []apiv1.SubnetSweep{{Subnet: "10.0.0.0/24", Method: "arp", Asked: 254, Answered: 2,
+				Found:   []apiv1.FoundBMC{{MACAddress: "00:00:00:00:00:a2", Address: "10.0.0.2", Hosts: []string{"h2"}}},
+				Missing: []string{"00:00:00:00:00:a3"}, Duplicates: []string{}, Seconds: 0.5}}}},
+		{"discover slowly", func(ctx context.Context, c *Client) (any, error) { return c.Discover(ctx, 100) }, "PATCH /v1/discovery?rate=100", "", &apiv1.Discovery{}},
+		{"how far", func(ctx context.Context, c *Client) (any, error) { return c.DiscoveryProgress(ctx) }, "GET /v1/discovery",
+			`{"running":true,"asked":10,"of":254,"found":1,"wanted":2}`, &apiv1.DiscoveryProgress{Running: true, Asked: 10, Of: 254, Found: 1, Wanted: 2}},
 		{"deploy", func(ctx context.Context, c *Client) (any, error) { return c.Deploy(ctx, "a/b", change) }, "PUT /v1/configurations/a%2Fb/deploy " + body, outcomeJSON, outcome},
 		{"deploy without an answer", func(ctx context.Context, c *Client) (any, error) { return c.Deploy(ctx, "local", change) }, "PUT /v1/configurations/local/deploy " + body, "", &apiv1.Outcome{}},
 		{"clear", func(ctx context.Context, c *Client) (any, error) { return c.Clear(ctx, change) }, "PUT /v1/clear " + body, outcomeJSON, outcome},
@@ -152,7 +175,10 @@ func TestCalls(t *testing.T) {
 			}
 			want := map[string]string{"Accept": "application/json", "User-Agent": "pxe-pilot-client", "Content-Type": "", "Prefer": ""}
 			if strings.HasPrefix(tt.asked, "PUT") {
-				want["Content-Type"], want["Prefer"] = "application/json", "return=representation"
+				want["Content-Type"] = "application/json"
+			}
+			if strings.HasPrefix(tt.asked, "PUT") || strings.HasPrefix(tt.asked, "PATCH /v1/discovery") {
+				want["Prefer"] = "return=representation"
 			}
 			for name, value := range want {
 				if header.Get(name) != value {
@@ -171,6 +197,9 @@ func TestNamesThatAreNone(t *testing.T) {
 			func() (any, error) { return c.Host(t.Context(), name) },
 			func() (any, error) { return c.Configuration(t.Context(), name, "") },
 			func() (any, error) { return c.Deploy(t.Context(), name, apiv1.Change{}) },
+			func() (any, error) { return c.Power(t.Context(), name) },
+			func() (any, error) { return nil, c.PowerAction(t.Context(), name, "off", apiv1.PowerOptions{}) },
+			func() (any, error) { return nil, c.PowerAction(t.Context(), "h1", name, apiv1.PowerOptions{}) },
 		} {
 			_, err := call()
 			var refused *Error
@@ -232,6 +261,10 @@ func TestRedirects(t *testing.T) {
 }
 
 func TestAnswersOfOthers(t *testing.T) {
+	c := serve(t, answerWith(200, "text/html", "<html>log in first</html>"))
+	if err := c.PowerAction(t.Context(), "h1", "off", apiv1.PowerOptions{}); err == nil || !strings.Contains(err.Error(), "the answer is not PXE Pilot's (200 OK)") {
+		t.Errorf("%v", err)
+	}
 	for _, body := range []string{"<html>welcome to nginx</html>", "", "{", `{"message":"hosts are an array"}`, `[{"name":1}]`} {
 		_, err := serve(t, answerWith(200, "text/html", body)).Hosts(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "the answer is not PXE Pilot's") {

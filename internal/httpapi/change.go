@@ -17,11 +17,22 @@ const maxBody = 8 << 20
 
 // The fields of the bodies.
 var (
-	deployFields = []string{"hosts", "dryRun", "skipRefused", "dropUncovered", "force"}
-	clearFields  = []string{"hosts", "dryRun", "skipRefused", "force"}
-	repairFields = []string{"hosts", "all", "dryRun", "skipRefused"}
-	hostFields   = []string{"name", "mac_address", "macAddress"}
+	deployFields = fields{
+		change: []string{"hosts", "dryRun", "skipRefused", "dropUncovered", "force", "allAtOnce"},
+		host:   []string{"name", "mac_address", "macAddress", "reboot"},
+	}
+	clearFields = fields{
+		change: []string{"hosts", "dryRun", "skipRefused", "force"},
+		host:   []string{"name", "mac_address", "macAddress"},
+	}
+	repairFields = fields{
+		change: []string{"hosts", "all", "dryRun", "skipRefused"},
+		host:   clearFields.host,
+	}
 )
+
+// fields are those that a body may have, and each host in it.
+type fields struct{ change, host []string }
 
 func (a *api) deploy(w http.ResponseWriter, r *http.Request) error {
 	c, err := readChange(w, r, deployFields)
@@ -52,8 +63,8 @@ func (a *api) repair(w http.ResponseWriter, r *http.Request) error {
 	return a.change(w, r, repairFields, pxepilot.Repair)
 }
 
-func (a *api) change(w http.ResponseWriter, r *http.Request, fields []string, want pxepilot.Want) error {
-	c, err := readChange(w, r, fields)
+func (a *api) change(w http.ResponseWriter, r *http.Request, known fields, want pxepilot.Want) error {
+	c, err := readChange(w, r, known)
 	if err != nil {
 		return err
 	}
@@ -87,7 +98,7 @@ func outcome(out *pilot.Outcome, dryRun bool) apiv1.Outcome {
 // readChange reads the body. Its Content-Type is not looked at: "curl -T" and
 // "curl -d" say something else than JSON, or nothing, and browsers are kept out
 // by better means.
-func readChange(w http.ResponseWriter, r *http.Request, fields []string) (pilot.Change, error) {
+func readChange(w http.ResponseWriter, r *http.Request, known fields) (pilot.Change, error) {
 	tooLarge := pxepilot.Errorf(pxepilot.TooLarge, "the body is larger than %d MiB; ask for fewer hosts at once", maxBody>>20)
 	// MaxBytesReader also has the connection closed where more comes than that.
 	body := http.MaxBytesReader(w.(*recorder).ResponseWriter, r.Body, maxBody)
@@ -103,17 +114,17 @@ func readChange(w http.ResponseWriter, r *http.Request, fields []string) (pilot.
 	case err != nil:
 		return pilot.Change{}, pxepilot.Errorf(pxepilot.Invalid, "the body broke off").Because(err)
 	}
-	return decodeChange(text, fields)
+	return decodeChange(text, known)
 }
 
-func decodeChange(text []byte, fields []string) (pilot.Change, error) {
+func decodeChange(text []byte, known fields) (pilot.Change, error) {
 	var c pilot.Change
 	r := &reader{text: text}
 	err := r.value(func() error {
-		return r.object(fields, func(field string) (err error) {
+		return r.object(known.change, func(field string) (err error) {
 			switch field {
 			case "hosts":
-				c.Hosts, err = decodeHosts(r)
+				c.Hosts, err = decodeHosts(r, known.host)
 			case "all":
 				c.All, err = r.bool()
 			case "dryRun":
@@ -124,6 +135,8 @@ func decodeChange(text []byte, fields []string) (pilot.Change, error) {
 				c.DropUncovered, err = r.bool()
 			case "force":
 				c.Force, err = r.bool()
+			case "allAtOnce":
+				c.AllAtOnce, err = r.bool()
 			}
 			return err
 		})
@@ -134,11 +147,12 @@ func decodeChange(text []byte, fields []string) (pilot.Change, error) {
 	return c, nil
 }
 
-func decodeHosts(r *reader) ([]pilot.HostRef, error) {
+func decodeHosts(r *reader, known []string) ([]pilot.HostRef, error) {
 	var hosts []pilot.HostRef
 	err := r.array(func() error {
 		var name, mac, macToo string
-		err := r.object(hostFields, func(field string) (err error) {
+		var reboot bool
+		err := r.object(known, func(field string) (err error) {
 			switch field {
 			case "name":
 				name, err = r.string()
@@ -146,6 +160,8 @@ func decodeHosts(r *reader) ([]pilot.HostRef, error) {
 				mac, err = r.string()
 			case "macAddress":
 				macToo, err = r.string()
+			case "reboot":
+				reboot, err = r.bool()
 			}
 			return err
 		})
@@ -159,7 +175,7 @@ func decodeHosts(r *reader) ([]pilot.HostRef, error) {
 			return pxepilot.Errorf(pxepilot.Conflict, "%s: mac_address and macAddress mean the same, but are %s and %s; leave one out",
 				r.where(), pxepilot.Quote(mac), pxepilot.Quote(macToo))
 		}
-		hosts = append(hosts, pilot.HostRef{Name: name, MAC: mac})
+		hosts = append(hosts, pilot.HostRef{Name: name, MAC: mac, Reboot: reboot})
 		return nil
 	})
 	return hosts, err

@@ -18,7 +18,7 @@ import (
 )
 
 // allFields are the fields of all bodies.
-var allFields = []string{"hosts", "all", "dryRun", "skipRefused", "dropUncovered", "force"}
+var allFields = fields{[]string{"hosts", "all", "dryRun", "skipRefused", "dropUncovered", "force", "allAtOnce"}, deployFields.host}
 
 func TestPositions(t *testing.T) {
 	for _, tt := range []struct{ body, want string }{
@@ -33,7 +33,7 @@ func TestPositions(t *testing.T) {
 		{`{'hosts':[]}`, `line 1, column 2: the body is not JSON: want the name of a field in quotes, found '\''`},
 		{"{\r\n\t\"dryRun\": yes}", `line 2, column 12: the body is not JSON: want true or false, found 'y'`},
 		{"{\"dryRun\": trueish}", `line 1, column 16: the body is not JSON: want a "," or a "}", found 'i'`},
-		{"{\"é\":1}", `line 1, column 2: unknown field "é"; known here: hosts, all, dryRun, skipRefused, dropUncovered, force`},
+		{"{\"é\":1}", `line 1, column 2: unknown field "é"; known here: hosts, all, dryRun, skipRefused, dropUncovered, force, allAtOnce`},
 		{"{\"hosts\":[{\"name\":\"é\",\"nam\":1}]}", `line 1, column 23: unknown field "nam" of hosts[0]; did you mean name?`},
 		{`{"hosts":[{"name":"\x"}]}`, `line 1, column 21: the string has an invalid escape`},
 		{`{"hosts":[{"name":"ab\u12"}]}`, `line 1, column 26: the string has an invalid escape`},
@@ -45,7 +45,7 @@ func TestPositions(t *testing.T) {
 		{`{"hosts":-1}`, `line 1, column 10: hosts is a number; want an array`},
 		{`{"hosts":[{"name":true}]}`, `line 1, column 19: hosts[0].name is a boolean; want a string`},
 		{`null`, `line 1, column 1: the body is null; want an object, or leave it out`},
-		{`{"a` + strings.Repeat("x", 500) + `":1}`, `line 1, column 2: unknown field "a` + strings.Repeat("x", 79) + `"...; known here: hosts, all, dryRun, skipRefused, dropUncovered, force`},
+		{`{"a` + strings.Repeat("x", 500) + `":1}`, `line 1, column 2: unknown field "a` + strings.Repeat("x", 79) + `"...; known here: hosts, all, dryRun, skipRefused, dropUncovered, force, allAtOnce`},
 	} {
 		_, err := decodeChange([]byte(tt.body), allFields)
 		if got := pxepilot.ErrorMessage(err); got != tt.want || pxepilot.ErrorCode(err) != pxepilot.Invalid {
@@ -59,9 +59,9 @@ func TestDecodeWhatEncodes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := apiv1.Change{
 			All: rapid.Bool().Draw(t, "all"), DryRun: rapid.Bool().Draw(t, "dry"), SkipRefused: rapid.Bool().Draw(t, "skip"),
-			DropUncovered: rapid.Bool().Draw(t, "drop"), Force: rapid.Bool().Draw(t, "force"),
+			DropUncovered: rapid.Bool().Draw(t, "drop"), Force: rapid.Bool().Draw(t, "force"), AllAtOnce: rapid.Bool().Draw(t, "at once"),
 			Hosts: rapid.SliceOf(rapid.Custom(func(t *rapid.T) apiv1.HostRef {
-				return apiv1.HostRef{Name: rapid.String().Draw(t, "name"), MACAddress: rapid.String().Draw(t, "mac")}
+				return apiv1.HostRef{Name: rapid.String().Draw(t, "name"), MACAddress: rapid.String().Draw(t, "mac"), Reboot: rapid.Bool().Draw(t, "reboot")}
 			})).Draw(t, "hosts"),
 		}
 		text, err := json.Marshal(want)
@@ -85,9 +85,9 @@ func TestDecodeWhatEncodes(t *testing.T) {
 }
 
 func changeOf(c apiv1.Change) pilot.Change {
-	p := pilot.Change{All: c.All, DryRun: c.DryRun, SkipRefused: c.SkipRefused, DropUncovered: c.DropUncovered, Force: c.Force}
+	p := pilot.Change{All: c.All, DryRun: c.DryRun, SkipRefused: c.SkipRefused, DropUncovered: c.DropUncovered, Force: c.Force, AllAtOnce: c.AllAtOnce}
 	for _, h := range c.Hosts {
-		p.Hosts = append(p.Hosts, pilot.HostRef{Name: h.Name, MAC: h.MACAddress})
+		p.Hosts = append(p.Hosts, pilot.HostRef{Name: h.Name, MAC: h.MACAddress, Reboot: h.Reboot})
 	}
 	return p
 }
@@ -96,7 +96,7 @@ func changeOf(c apiv1.Change) pilot.Change {
 // one line with a position.
 func FuzzDecodeChange(f *testing.F) {
 	for _, s := range []string{``, `{}`, `{"hosts":[{"name":"h1"},{"mac_address":"83:06:0a:00:cf:03"}]}`, `{"hosts":[{"macAddress":"00"}],"dryRun":true}`,
-		`{"all":true,"force":false} `, `{"hosts":[{"name":"\ud83d\ude00\ud800\n"}]}`, "{\"hosts\":[{\"name\":\"\xff\"}]}", `[`, `{"hosts":[{"name":"a","name":"b"}]}`, `{"Hosts":[]}`, `nul`} {
+		`{"all":true,"force":false} `, `{"hosts":[{"name":"h1","reboot":true}],"allAtOnce":true}`, `{"hosts":[{"name":"\ud83d\ude00\ud800\n"}]}`, "{\"hosts\":[{\"name\":\"\xff\"}]}", `[`, `{"hosts":[{"name":"a","name":"b"}]}`, `{"Hosts":[]}`, `nul`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -112,9 +112,10 @@ func FuzzDecodeChange(f *testing.F) {
 			return
 		}
 		type host struct {
-			Name  string `json:"name"`
-			MAC   string `json:"mac_address"`
-			MACto string `json:"macAddress"`
+			Name   string `json:"name"`
+			MAC    string `json:"mac_address"`
+			MACto  string `json:"macAddress"`
+			Reboot bool   `json:"reboot"`
 		}
 		var want struct {
 			apiv1.Change
@@ -133,7 +134,7 @@ func FuzzDecodeChange(f *testing.F) {
 			if h.MAC == "" {
 				h.MAC = h.MACto
 			}
-			expect.Hosts = append(expect.Hosts, pilot.HostRef{Name: h.Name, MAC: h.MAC})
+			expect.Hosts = append(expect.Hosts, pilot.HostRef{Name: h.Name, MAC: h.MAC, Reboot: h.Reboot})
 		}
 		if diff := cmp.Diff(expect, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%q:\n%s", body, diff)

@@ -10,7 +10,10 @@ import (
 
 // A HostRef names a host by its name, by one of its MAC addresses, or by both,
 // which must then agree. A Name that no host has may be a MAC address, too.
-type HostRef struct{ Name, MAC string }
+type HostRef struct {
+	Name, MAC string
+	Reboot    bool // deploy only: have it boot over the network at once
+}
 
 // A Change is a request to change what hosts boot. All of it is done, or
 // nothing, except for hosts that SkipRefused leaves out.
@@ -23,6 +26,7 @@ type Change struct {
 	SkipRefused   bool // do what can be done and report the rest
 	DropUncovered bool // let a host's loaders that the configuration has no variant for fall to their default
 	Force         bool // keep a regular file that is in the way under another name, and go on
+	AllAtOnce     bool // reboot more than MaxReboots hosts
 }
 
 // An Outcome is what a Change did, or would do.
@@ -82,6 +86,9 @@ func resolve(inv *pxepilot.Inventory, c Change) ([]*pxepilot.Host, error) {
 		}
 		if seen[h] {
 			return nil, pxepilot.Errorf(pxepilot.Conflict, "host %s is named twice", pxepilot.Quote(h.Name))
+		}
+		if ref.Reboot {
+			return nil, pxepilot.Errorf(pxepilot.Conflict, "nothing drives the power of host %s", pxepilot.Quote(h.Name))
 		}
 		seen[h] = true
 		hosts = append(hosts, h)

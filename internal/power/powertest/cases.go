@@ -24,12 +24,24 @@ const (
 	slack = time.Second
 )
 
-// start makes a machine whose controller is watched and closed in the end, and
-// wants no goroutine to be left then.
+// start makes the one machine of a test, and wants no goroutine to be left.
 func start(t *testing.T, f Fixture, b Behaviour) Machine {
 	t.Helper()
+	leaveNothing(t)
+	return start1(t, f, b)
+}
+
+// leaveNothing wants no goroutine to be left when everything has ended that the
+// test starts from here on.
+func leaveNothing(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+}
+
+// start1 makes one of several machines; its controller is watched, and closed
+// in the end.
+func start1(t *testing.T, f Fixture, b Behaviour) Machine {
+	t.Helper()
 	m := f.New(t, b)
 	bare := m.Controller
 	t.Cleanup(func() {
@@ -79,7 +91,7 @@ func testState(t *testing.T, f Fixture) {
 	}
 	m := start(t, f, Well)
 	for _, on := range []bool{false, true, false, false, true} {
-		m.Press(on)
+		m.press(on)
 		want := pxepilot.PowerOff
 		if on {
 			want = pxepilot.PowerOn
@@ -99,7 +111,7 @@ func testActions(t *testing.T, f Fixture) {
 			// Switching off what is off proves nothing; cycle and reset are
 			// for machines that run (IPMI 2.0 section 28.3).
 			if a != pxepilot.ActionOn {
-				m.Press(true)
+				m.press(true)
 			}
 			if err := m.Controller.Do(within(t, patience), a); err != nil {
 				t.Fatalf("Do(%s): %v", a, err)
@@ -259,83 +271,66 @@ func testConcurrent(t *testing.T, f Fixture) {
 
 // testCancelled wants nothing to begin once the caller has given up.
 func testCancelled(t *testing.T, f Fixture) {
-	m := start(t, f, Well)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	f.every(func(what string, call func(context.Context) error) {
+	f.each(t, Well, func(what string, m Machine, _ pxepilot.PowerAction, call func(context.Context) error) {
 		if err := call(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s with a cancelled context: %v; want an error that wraps context.Canceled", what, err)
 		}
-	}, m)
-	wantActions(t, m)
-}
-
-// every gives do each thing that the driver can, once.
-func (f Fixture) every(do func(what string, call func(context.Context) error), m Machine) {
-	if f.State {
-		do("State", func(ctx context.Context) error { _, err := m.Controller.State(ctx); return err })
-	}
-	for _, a := range f.Actions {
-		do("Do("+string(a)+")", func(ctx context.Context) error { return m.Controller.Do(ctx, a) })
-	}
-	for _, d := range f.Devices {
-		do("BootNext("+string(d)+")", func(ctx context.Context) error { return m.Controller.BootNext(ctx, d, "") })
-	}
+		wantActions(t, m)
+	})
 }
 
 // testForget wants a lost session to go unnoticed, and an action all the same
 // to reach the machine once.
 func testForget(t *testing.T, f Fixture) {
-	f.each(t, func(t *testing.T, m Machine, call func(context.Context) error, a pxepilot.PowerAction) {
-		if m.Forget == nil || !f.State {
+	if !f.State {
+		return
+	}
+	f.each(t, Well, func(what string, m Machine, a pxepilot.PowerAction, call func(context.Context) error) {
+		if m.Forget == nil {
 			return
 		}
-		m.Press(a != pxepilot.ActionOn)
+		m.press(a != pxepilot.ActionOn)
 		if err := f.harmless(t, m); err != nil {
-			t.Fatalf("before the session is lost: %v", err)
+			t.Errorf("%s: before the session is lost: %v", what, err)
+			return
 		}
 		m.Forget()
 		if err := call(within(t, patience)); err != nil {
-			t.Errorf("after the session was lost: %v", err)
+			t.Errorf("%s after the session was lost: %v", what, err)
 		}
 		if a == "" {
 			wantActions(t, m)
 		} else {
 			wantActions(t, m, a)
 		}
-	}, Well)
+	})
 }
 
-// each runs do once for each thing that the driver can, each on a fresh
-// machine; a is the action, empty for what is none.
-func (f Fixture) each(t *testing.T, do func(*testing.T, Machine, func(context.Context) error, pxepilot.PowerAction), b Behaviour) {
-	calls := map[string]pxepilot.PowerAction{}
-	var order []string
-	add := func(what string, a pxepilot.PowerAction) {
-		calls[what], order = a, append(order, what)
-	}
+// each runs do for each thing that the driver can, all at once, each in front
+// of a machine of its own; a is the action, empty for what is none.
+func (f Fixture) each(t *testing.T, b Behaviour, do func(what string, m Machine, a pxepilot.PowerAction, call func(context.Context) error)) {
+	t.Helper()
+	leaveNothing(t)
+	var all sync.WaitGroup
 	if f.State {
-		add("state", "")
-	}
-	for _, a := range f.Actions {
-		add(string(a), a)
-	}
-	if len(f.Devices) > 0 {
-		add("boot-next", "")
-	}
-	for _, what := range order {
-		t.Run(what, func(t *testing.T) {
-			m := start(t, f, b)
-			do(t, m, func(ctx context.Context) error {
-				switch a := calls[what]; {
-				case a != "":
-					return m.Controller.Do(ctx, a)
-				case what == "state":
-					_, err := m.Controller.State(ctx)
-					return err
-				}
-				return m.Controller.BootNext(ctx, f.Devices[0], "")
-			}, calls[what])
+		m := start1(t, f, b)
+		all.Go(func() {
+			do("State", m, "", func(ctx context.Context) error { _, err := m.Controller.State(ctx); return err })
 		})
 	}
+	for _, a := range f.Actions {
+		m := start1(t, f, b)
+		all.Go(func() {
+			do("Do("+string(a)+")", m, a, func(ctx context.Context) error { return m.Controller.Do(ctx, a) })
+		})
+	}
+	for _, d := range f.Devices {
+		m := start1(t, f, b)
+		all.Go(func() {
+			do("BootNext("+string(d)+")", m, "", func(ctx context.Context) error { return m.Controller.BootNext(ctx, d, "") })
+		})
+	}
+	all.Wait()
 }

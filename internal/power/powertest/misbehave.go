@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"regexp"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,13 +13,13 @@ import (
 // testSilent wants a BMC that says nothing to cost what the caller allows, and
 // giving up to work at any moment.
 func testSilent(t *testing.T, f Fixture) {
-	f.each(t, func(t *testing.T, m Machine, call func(context.Context) error, _ pxepilot.PowerAction) {
+	f.each(t, Silent, func(what string, m Machine, _ pxepilot.PowerAction, call func(context.Context) error) {
 		began := time.Now()
 		if err := call(within(t, short)); err == nil {
-			t.Error("no error from a BMC that never answers")
+			t.Errorf("%s: no error from a BMC that never answers", what)
 		}
 		if took := time.Since(began); took > short+slack {
-			t.Errorf("took %s, but the caller's deadline was %s", took, short)
+			t.Errorf("%s took %s, but the caller's deadline was %s", what, took, short)
 		}
 
 		ctx, cancel := context.WithCancel(t.Context())
@@ -28,10 +27,10 @@ func testSilent(t *testing.T, f Fixture) {
 		time.AfterFunc(short/3, cancel)
 		began = time.Now()
 		if err := call(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("cancelled meanwhile: %v; want an error that wraps context.Canceled", err)
+			t.Errorf("%s, cancelled meanwhile: %v; want an error that wraps context.Canceled", what, err)
 		}
 		if took := time.Since(began); took > short/3+slack {
-			t.Errorf("took %s to notice that the caller gave up after %s", took, short/3)
+			t.Errorf("%s took %s to notice that the caller gave up after %s", what, took, short/3)
 		}
 
 		began = time.Now()
@@ -39,85 +38,81 @@ func testSilent(t *testing.T, f Fixture) {
 		if took := time.Since(began); took > slack {
 			t.Errorf("Close took %s", took)
 		}
-	}, Silent)
+	})
 }
 
 // credentials is what an error about them speaks of.
 var credentials = regexp.MustCompile(`(?i)password|user|credential`)
 
 func testRefuses(t *testing.T, f Fixture) {
-	m := start(t, f, Refuses)
-	m.Press(true)
-	f.every(func(what string, call func(context.Context) error) {
-		err := call(within(t, patience))
-		if err == nil {
-			t.Fatalf("%s: no error in front of a BMC that knows another password", what)
-		}
-		if !credentials.MatchString(err.Error()) {
+	f.each(t, Refuses, func(what string, m Machine, a pxepilot.PowerAction, call func(context.Context) error) {
+		m.press(a != pxepilot.ActionOn)
+		switch err := call(within(t, patience)); {
+		case err == nil:
+			t.Errorf("%s: no error in front of a BMC that knows another password", what)
+		case !credentials.MatchString(err.Error()):
 			t.Errorf("%s: the message speaks neither of user nor of password: %v", what, err)
 		}
-	}, m)
-	wantActions(t, m)
-	if m.NextBoot != nil {
-		if d, _ := m.NextBoot(); d != "" {
-			t.Errorf("the BMC would boot %q, though it let nobody in", d)
+		wantActions(t, m)
+		if m.NextBoot != nil {
+			if d, _ := m.NextBoot(); d != "" {
+				t.Errorf("%s: the BMC would boot %q, though it let nobody in", what, d)
+			}
 		}
-	}
+	})
 }
 
 // testIdle wants a BMC that says yes and does nothing to be believed: reading
 // back is the use case's, which then sees the truth here.
 func testIdle(t *testing.T, f Fixture) {
-	for _, a := range f.Actions {
-		m := start(t, f, Idle)
-		on := a != pxepilot.ActionOn
-		m.Press(on)
-		if err := m.Controller.Do(within(t, patience), a); err != nil {
-			t.Errorf("Do(%s): %v; want what the BMC said", a, err)
+	f.each(t, Idle, func(what string, m Machine, a pxepilot.PowerAction, call func(context.Context) error) {
+		if a == "" {
+			return
+		}
+		want := pxepilot.PowerOn
+		if a == pxepilot.ActionOn {
+			want = pxepilot.PowerOff
+		}
+		m.press(want == pxepilot.PowerOn)
+		if err := call(within(t, patience)); err != nil {
+			t.Errorf("%s: %v; want what the BMC said", what, err)
 		}
 		wantActions(t, m)
 		if !f.State {
-			continue
-		}
-		want := pxepilot.PowerOff
-		if on {
-			want = pxepilot.PowerOn
+			return
 		}
 		if got, err := m.Controller.State(within(t, patience)); err != nil || got != want {
-			t.Errorf("State after %s = %q, %v; the machine is still %s", a, got, err, want)
+			t.Errorf("State after %s = %q, %v; the machine is still %s", what, got, err, want)
 		}
-	}
+	})
 }
 
 // testMute wants an action that got no answer to be an error, and not to be
 // tried again: the first try may have done it.
 func testMute(t *testing.T, f Fixture) {
-	var all sync.WaitGroup
-	for _, a := range f.Actions {
-		m := start(t, f, Mute)
-		if a != pxepilot.ActionOn {
-			m.Press(true)
+	f.each(t, Mute, func(what string, m Machine, a pxepilot.PowerAction, call func(context.Context) error) {
+		if a == "" {
+			return
 		}
-		all.Go(func() {
-			// Long enough for a second try to be made, if one were.
-			if err := m.Controller.Do(within(t, slack), a); err == nil {
-				t.Errorf("Do(%s): no error, though the BMC did not answer", a)
-			}
-			_ = m.Controller.Close()
-			wantActions(t, m, a)
-		})
-	}
-	all.Wait()
+		if a != pxepilot.ActionOn {
+			m.press(true)
+		}
+		// Long enough for a second try to be made, if one were.
+		if err := call(within(t, slack)); err == nil {
+			t.Errorf("%s: no error, though the BMC did not answer", what)
+		}
+		_ = m.Controller.Close()
+		wantActions(t, m, a)
+	})
 }
 
 func testNonsense(t *testing.T, f Fixture) {
-	m := start(t, f, Nonsense)
-	m.Press(true)
-	f.every(func(what string, call func(context.Context) error) {
+	f.each(t, Nonsense, func(what string, m Machine, _ pxepilot.PowerAction, call func(context.Context) error) {
+		m.press(true)
 		// A driver that reads no answer to an action (a command, a packet)
 		// cannot notice; a state must not be made of nonsense.
 		if err := call(within(t, short)); err == nil && what == "State" {
-			t.Error("State: no error from a BMC that answers nonsense")
+			t.Errorf("%s: no error from a BMC that answers nonsense", what)
 		}
-	}, m)
+	})
 }

@@ -128,3 +128,10 @@ var (
 	everyDevice   = []pxepilot.BootDevice{pxepilot.BootPXE, pxepilot.BootDisk, pxepilot.BootSetup}
 	everyFirmware = []pxepilot.Firmware{pxepilot.BIOS, pxepilot.UEFI, ""}
 )
+
+// press presses the button of a machine that has one.
+func (m Machine) press(on bool) {
+	if m.Press != nil {
+		m.Press(on)
+	}
+}

@@ -21,47 +21,47 @@ import (
 	"github.com/pxe-pilot/pxe-pilot"
 )
 
-// A trouble is what is wrong with a BMC, as the rest of a sentence that begins
+// A bmcError is what is wrong with a BMC, as the rest of a sentence that begins
 // with its name.
-type trouble struct {
+type bmcError struct {
 	text  string
 	cause error
 }
 
-func says(format string, args ...any) *trouble { return &trouble{text: fmt.Sprintf(format, args...)} }
+func says(format string, args ...any) *bmcError { return &bmcError{text: fmt.Sprintf(format, args...)} }
 
-func (t *trouble) because(err error) *trouble { return &trouble{t.text, err} }
+func (t *bmcError) because(err error) *bmcError { return &bmcError{t.text, err} }
 
-func (t *trouble) Error() string { return t.text }
-func (t *trouble) Unwrap() error { return t.cause }
+func (t *bmcError) Error() string { return t.text }
+func (t *bmcError) Unwrap() error { return t.cause }
 
-// A refusal is an answer of any other status than those of success.
-type refusal struct {
+// A statusError is an answer of any other status than those of success.
+type statusError struct {
 	status int
 	text   string // the status, and what the service says about it
 }
 
-func (r *refusal) Error() string { return r.text }
+func (r *statusError) Error() string { return r.text }
 
-// refused is the refusal that err is, or nil. A trouble that came of one is
+// refused is the statusError that err is, or nil. A bmcError that came of one is
 // something else.
-func refused(err error) *refusal {
-	var r *refusal
-	var t *trouble
+func refused(err error) *statusError {
+	var r *statusError
+	var t *bmcError
 	if errors.As(err, &t) || !errors.As(err, &r) {
 		return nil
 	}
 	return r
 }
 
-// refusedFor says whether err is a refusal of one of the statuses.
+// refusedFor says whether err is a statusError of one of the statuses.
 func refusedFor(err error, statuses ...int) bool {
 	r := refused(err)
 	return r != nil && slices.Contains(statuses, r.status)
 }
 
 // refusalOf reads what a service says about an error (DSP0266, error responses).
-func refusalOf(resp *http.Response, a *answer) *refusal {
+func refusalOf(resp *http.Response, a *answer) *statusError {
 	text := fmt.Sprintf("%s %s: status %d", resp.Request.Method, pxepilot.Quote(a.path), resp.StatusCode)
 	if name := http.StatusText(resp.StatusCode); name != "" {
 		text += " " + name
@@ -93,7 +93,7 @@ func refusalOf(resp *http.Response, a *answer) *refusal {
 	case resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusTooManyRequests:
 		text += "; " + tryAgain(resp.Header.Get("Retry-After"))
 	}
-	return &refusal{resp.StatusCode, text}
+	return &statusError{resp.StatusCode, text}
 }
 
 // tryAgain says when, by the header Retry-After (RFC 9110 section 10.2.3).
@@ -126,7 +126,7 @@ func mask(s string, secrets []string) string {
 }
 
 // unsupported is about something that this BMC, or Redfish, has no way for.
-func unsupported(format string, args ...any) *trouble {
+func unsupported(format string, args ...any) *bmcError {
 	return says(format, args...).because(errors.ErrUnsupported)
 }
 
@@ -137,8 +137,8 @@ func (c *Controller) fault(text string, cause error) error {
 // explain makes one line of whatever went wrong: who, and what to do.
 func (c *Controller) explain(ctx context.Context, err error) error {
 	var (
-		said  *trouble
-		no    *refusal
+		said  *bmcError
+		no    *statusError
 		cert  *tls.CertificateVerificationError
 		pin   *pinError
 		plain tls.RecordHeaderError

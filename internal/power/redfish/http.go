@@ -75,7 +75,7 @@ func (c *Controller) resolve(path string) (*url.URL, bool) {
 }
 
 // send sends one request, once. Any status but those of success is an error of
-// type *refusal.
+// type *statusError.
 func (c *Controller) send(ctx context.Context, r request, auth credentials) (*answer, error) {
 	u, ok := c.resolve(r.path)
 	if !ok {
@@ -105,7 +105,7 @@ func (c *Controller) send(ctx context.Context, r request, auth credentials) (*an
 		req.Header.Set("If-Match", r.ifMatch)
 	}
 	a, err := c.exchange(req, auth.hidden())
-	var no *refusal
+	var no *statusError
 	if err != nil && !errors.As(err, &no) {
 		// A connection that failed, or a dial that nobody waits for any more,
 		// is not kept.
@@ -122,6 +122,11 @@ func (c *Controller) exchange(req *http.Request, secrets []string) (*answer, err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, mostBytes+1))
+	if err == nil && len(data) > 0 {
+		// A server that hears that nobody waits any more may end its answer
+		// early, as if it were whole.
+		err = req.Context().Err()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,97 @@
+package command
+
+import (
+	"strings"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// masks are texts that must not be shown.
+type masks []string
+
+// masks are the values that the command's output may repeat and that nobody
+// should see: those of variables that look like secrets, and all that is handed
+// over in ways that hide it.
+func (c *command) masks(vars map[string]string) masks {
+	var m masks
+	for name, value := range vars {
+		if looksSecret(name) {
+			m = m.add(value)
+		}
+	}
+	for _, t := range c.hidden() {
+		for _, name := range t.uses {
+			m = m.add(vars[name])
+		}
+	}
+	return m
+}
+
+// masks are the expanded texts that are handed over hidden, and their lines.
+func (p *program) masks() masks {
+	var m masks
+	for _, v := range p.env {
+		_, value, _ := strings.Cut(v, "=")
+		m = m.add(value)
+	}
+	for line := range strings.Lines(p.stdin) {
+		m = m.add(line)
+	}
+	return m
+}
+
+// add adds a value, without the space around it. What is shorter than four
+// characters is none worth hiding, and would hide half of every message.
+func (m masks) add(value string) masks {
+	if value = strings.TrimSpace(value); len(value) > 3 {
+		return append(m, value)
+	}
+	return m
+}
+
+// hide replaces every stretch of text that is covered by secrets, also by ones
+// that overlap.
+func (m masks) hide(s string) string {
+	covered := make([]bool, len(s))
+	found := false
+	for _, secret := range m {
+		done := 0 // covered up to here
+		for from := 0; ; {
+			i := strings.Index(s[from:], secret)
+			if i < 0 {
+				break
+			}
+			at := from + i
+			for j := max(at, done); j < at+len(secret); j++ {
+				covered[j] = true
+			}
+			found, done, from = true, at+len(secret), at+1
+		}
+	}
+	if !found {
+		return s
+	}
+	var out strings.Builder
+	for i := range len(s) {
+		switch {
+		case !covered[i]:
+			out.WriteByte(s[i])
+		case i == 0 || !covered[i-1]:
+			out.WriteString("***")
+		}
+	}
+	return out.String()
+}
+
+// excerpt is what may be shown of an output: escaped, short, and without
+// secrets.
+func (m masks) excerpt(s string) string {
+	return pxepilot.Quote(strings.TrimSpace(m.hide(s)))
+}
+
+// lastLine is an excerpt of the last line that says anything, which is where
+// programs say what went wrong.
+func (m masks) lastLine(s string) string {
+	s = strings.TrimSpace(m.hide(s))
+	return m.excerpt(s[strings.LastIndexByte(s, '\n')+1:])
+}

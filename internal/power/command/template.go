@@ -1,0 +1,249 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"text/template"
+	"text/template/parse"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// mostExpanded bounds a text once it is expanded: the longest argument that the
+// kernel takes (MAX_ARG_STRLEN, execve(2)).
+const mostExpanded = 128 << 10
+
+// A text is a template, and where it stands.
+type text struct {
+	where string // "power_on.cmd"
+	tree  *template.Template
+	uses  []string // the variables that it names
+}
+
+// A command is a Command that was compiled.
+type command struct {
+	name  string // "power_on"
+	words []text
+	env   []variable
+	stdin *text
+}
+
+type variable struct {
+	name  string
+	value text
+}
+
+// compileText parses one template.
+func compileText(where, s string) (text, error) {
+	tree, err := template.New(where).Option("missingkey=error").Parse(s)
+	if err != nil {
+		hint := ""
+		if strings.Count(s, "{{") != strings.Count(s, "}}") {
+			hint = `; a template with spaces needs quotes, as in "{{ .name }}"`
+		}
+		return text{}, fmt.Errorf("%s%s", strings.TrimPrefix(err.Error(), "template: "+where+":"), hint)
+	}
+	t := text{where: where, tree: tree}
+	for _, each := range tree.Templates() {
+		if each.Tree != nil {
+			t.note(each.Root)
+		}
+	}
+	return t, nil
+}
+
+// note notes the variables that a part of a template names. All of them are
+// strings, which have no fields: whatever stands behind a dot is a variable.
+func (t *text) note(n parse.Node) {
+	use := func(name string) {
+		if !slices.Contains(t.uses, name) {
+			t.uses = append(t.uses, name)
+		}
+	}
+	switch n := n.(type) {
+	case *parse.ListNode:
+		if n != nil {
+			for _, each := range n.Nodes {
+				t.note(each)
+			}
+		}
+	case *parse.ActionNode:
+		t.note(n.Pipe)
+	case *parse.PipeNode:
+		if n != nil {
+			for _, each := range n.Cmds {
+				t.note(each)
+			}
+		}
+	case *parse.CommandNode:
+		for _, each := range n.Args {
+			t.note(each)
+		}
+	case *parse.FieldNode:
+		use(n.Ident[0])
+	case *parse.VariableNode:
+		if n.Ident[0] == "$" && len(n.Ident) > 1 {
+			use(n.Ident[1])
+		}
+	case *parse.ChainNode:
+		t.note(n.Node)
+		if _, ok := n.Node.(*parse.DotNode); ok {
+			use(n.Field[0])
+		}
+	case *parse.IfNode:
+		t.branch(&n.BranchNode)
+	case *parse.RangeNode:
+		t.branch(&n.BranchNode)
+	case *parse.WithNode:
+		t.branch(&n.BranchNode)
+	case *parse.TemplateNode:
+		t.note(n.Pipe)
+	}
+}
+
+func (t *text) branch(n *parse.BranchNode) {
+	t.note(n.Pipe)
+	t.note(n.List)
+	t.note(n.ElseList)
+}
+
+// expand fills the variables in.
+func (t *text) expand(vars map[string]string) (string, error) {
+	var out bounded
+	if err := t.tree.Execute(&out, vars); err != nil {
+		var long *tooLongError
+		if errors.As(err, &long) {
+			err = long
+		}
+		return "", fmt.Errorf("%s cannot be expanded: %s", t.where, strings.TrimPrefix(err.Error(), "template: "))
+	}
+	if s := out.String(); strings.IndexByte(s, 0) < 0 || strings.HasSuffix(t.where, ".stdin") {
+		return s, nil
+	}
+	return "", fmt.Errorf("%s holds a NUL character once it is expanded", t.where)
+}
+
+// bounded takes a text of at most mostExpanded bytes.
+type bounded struct{ strings.Builder }
+
+type tooLongError struct{}
+
+func (*tooLongError) Error() string { return fmt.Sprintf("it is longer than %d KiB", mostExpanded>>10) }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > mostExpanded {
+		return 0, &tooLongError{}
+	}
+	return b.Builder.Write(p)
+}
+
+// expand makes a program of a command.
+func (c *command) expand(vars map[string]string) (*program, error) {
+	p := &program{}
+	for i := range c.words {
+		s, err := c.words[i].expand(vars)
+		if err != nil {
+			return nil, err
+		}
+		p.argv = append(p.argv, s)
+	}
+	for i := range c.env {
+		s, err := c.env[i].value.expand(vars)
+		if err != nil {
+			return nil, err
+		}
+		p.env = append(p.env, c.env[i].name+"="+s)
+	}
+	if c.stdin != nil {
+		s, err := c.stdin.expand(vars)
+		if err != nil {
+			return nil, err
+		}
+		p.stdin = s
+	}
+	return p, nil
+}
+
+// texts are all templates of the command, those of the words first.
+func (c *command) texts() []*text {
+	var all []*text
+	for i := range c.words {
+		all = append(all, &c.words[i])
+	}
+	return append(all, c.hidden()...)
+}
+
+// hidden are the templates of what does not show in the process list.
+func (c *command) hidden() []*text {
+	var all []*text
+	for i := range c.env {
+		all = append(all, &c.env[i].value)
+	}
+	if c.stdin != nil {
+		all = append(all, c.stdin)
+	}
+	return all
+}
+
+// compileCommand compiles one command of an adapter.
+func compileCommand(name string, c Command) (*command, []Problem) {
+	cmd := &command{name: name}
+	var problems []Problem
+	add := func(where string, s string) (text, bool) {
+		t, err := compileText(where, s)
+		if err != nil {
+			problems = append(problems, Problem{Where: where, Text: err.Error()})
+		}
+		return t, err == nil
+	}
+	if c.Cmd == "" {
+		if len(c.Env) > 0 || c.Stdin != "" {
+			problems = append(problems, Problem{Where: name, Text: "has no cmd"})
+		}
+		return cmd, problems
+	}
+	words, err := split(c.Cmd)
+	if err != nil {
+		problems = append(problems, Problem{Where: name + ".cmd", Text: err.Error()})
+	}
+	for _, w := range words {
+		t, ok := add(name+".cmd", w)
+		if !ok {
+			break // one word cut in two is one problem, not two
+		}
+		cmd.words = append(cmd.words, t)
+	}
+	names := make([]string, 0, len(c.Env))
+	for n := range c.Env {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	for _, n := range names {
+		if !isEnvName(n) {
+			problems = append(problems, Problem{Where: name + ".env", Text: pxepilot.Quote(n) + " is no name of a variable (want letters, digits and _)"})
+			continue
+		}
+		if t, ok := add(name+".env."+n, c.Env[n]); ok {
+			cmd.env = append(cmd.env, variable{n, t})
+		}
+	}
+	if c.Stdin != "" {
+		if t, ok := add(name+".stdin", c.Stdin); ok {
+			cmd.stdin = &t
+		}
+	}
+	return cmd, problems
+}
+
+func isEnvName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c != '_' && !('a' <= c && c <= 'z') && !('A' <= c && c <= 'Z') && !('0' <= c && c <= '9' && i > 0) {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -125,6 +125,7 @@ func (w *wire) rounds(ctx context.Context) error {
 			quiet = quietAtEnd
 		}
 		if over, err := w.settle(ctx, quiet); over || err != nil {
+			w.lost = 0
 			return err
 		}
 		stats, err := w.conn.Stats() // since the last call

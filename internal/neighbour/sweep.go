@@ -40,7 +40,7 @@ type Request struct {
 	// Progress, where set, is told ten times a second how each subnet that is
 	// being asked stands, and once at the end. It is called by one goroutine at
 	// a time.
-	Progress func(Progress)
+	Progress func(Progress) `json:"-"`
 }
 
 // Progress is how far the sweep of a subnet is.

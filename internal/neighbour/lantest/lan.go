@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -245,4 +246,22 @@ func removeLeft(tb testing.TB) {
 			tb.Log(err) // another test was quicker
 		}
 	}
+}
+
+// NearMACs are the MAC addresses of the near namespace's interfaces.
+func (l *LAN) NearMACs() map[pxepilot.MAC]string {
+	l.tb.Helper()
+	var all []net.Interface
+	var err error
+	l.Do(func() { all, err = net.Interfaces() })
+	if err != nil {
+		l.tb.Fatal(err)
+	}
+	macs := make(map[pxepilot.MAC]string)
+	for _, i := range all {
+		if len(i.HardwareAddr) == len(pxepilot.MAC{}) {
+			macs[pxepilot.MAC(i.HardwareAddr)] = i.Name
+		}
+	}
+	return macs
 }

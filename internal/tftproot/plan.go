@@ -1,6 +1,7 @@
 package tftproot
 
 import (
+	"errors"
 	"path"
 	"strconv"
 	"time"
@@ -282,8 +283,10 @@ func (d *detaching) lead(c *chain, links []pxepilot.Link, n int, through *step) 
 		p, becomes = d.after, p.textTo(at, p.locOf(spot{through.at.dir, path.Base(through.Keep)}))
 	case err == nil:
 		becomes = p.textTo(at, w.at)
+	case errors.Is(err, errLeaves):
+		becomes = w.outside
 	case !leadsNowhere(err):
-		becomes = p.movedText(through.Was, through.at.dir, at)
+		return // nobody knows where it leads
 	}
 	p.put(c, links, n, becomes, false)
 }

@@ -268,19 +268,6 @@ func (s *session) locOf(at spot) loc {
 	return loc{d.tree, path.Join(d.path, at.base)}
 }
 
-// movedText is the text of a link, made to mean in directory to what it means in
-// directory from. Nothing of it is resolved.
-func (s *session) movedText(text string, from, to int) string {
-	d, t := s.dirs[from], s.dirs[to]
-	switch {
-	case text == "" || from == to || path.IsAbs(text):
-		return text
-	case s.root.absolute || d.tree != t.tree:
-		return path.Join(s.trees[d.tree].real, d.path) + "/" + text
-	}
-	return layout.Relative(t.path, d.path) + "/" + text
-}
-
 // plain strips the operation and path from an error: they are internals, or
 // said already.
 func plain(err error) error {

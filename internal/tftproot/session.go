@@ -175,10 +175,11 @@ func (s *session) confDir(l int) *dir { return s.dirs[s.conf[l]] }
 
 // A walked path ended at a file, a directory, or where nothing is.
 type walked struct {
-	at    loc         // where it ended
-	info  fs.FileInfo // nil where nothing is
-	rest  []string    // what of the path is left below the first missing component
-	links []loc       // the symbolic links that were followed
+	at      loc         // where it ended
+	info    fs.FileInfo // nil where nothing is
+	rest    []string    // what of the path is left below the first missing component
+	links   []loc       // the symbolic links that were followed
+	outside string      // the absolute path by which it left the trees
 }
 
 // maxLinks is how many symbolic links a path may lead through: the kernel's own
@@ -193,6 +194,7 @@ func (s *session) walk(at loc, rel string) (walked, error) {
 	if path.IsAbs(rel) {
 		tree, in, ok := s.mapAbsolute(rel)
 		if !ok {
+			w.outside = rel
 			return w, errLeaves
 		}
 		at, rel = loc{tree, "."}, in
@@ -211,8 +213,10 @@ func (s *session) walk(at loc, rel string) (walked, error) {
 				w.at.path, w.info = joined(done), nil
 				continue
 			}
-			tree, in, ok := s.mapAbsolute(above(s.trees[w.at.tree].real, pending))
+			outside := above(s.trees[w.at.tree].real, pending)
+			tree, in, ok := s.mapAbsolute(outside)
 			if !ok {
+				w.outside = outside
 				return w, errLeaves
 			}
 			w.at, w.info, done, pending = loc{tree, "."}, nil, nil, asked(in)
@@ -246,6 +250,7 @@ func (s *session) walk(at loc, rel string) (walked, error) {
 		if path.IsAbs(text) {
 			tree, in, ok := s.mapAbsolute(text)
 			if !ok {
+				w.outside = strings.Join(append([]string{text}, pending...), "/")
 				return w, errLeaves
 			}
 			w.at, done, text = loc{tree, "."}, nil, in

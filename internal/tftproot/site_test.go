@@ -2,16 +2,19 @@ package tftproot
 
 import (
 	"context"
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/testenv"
 	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
 )
 
@@ -148,6 +151,7 @@ func (s *site) tree() map[string]string { return treeOf(s.t, s.path) }
 func treeOf(t tb, root string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
+	root = place(root)
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -295,6 +299,22 @@ func (s *site) states() string {
 		list = append(list, h.Host.Name+"="+is)
 	}
 	return strings.Join(list, " ")
+}
+
+// checks sets how often a property is tried, unless a flag says so.
+func checks(t *testing.T, normal, soak int) {
+	f := flag.Lookup("rapid.checks")
+	if f.Value.String() != f.DefValue {
+		return
+	}
+	n := normal
+	if testenv.Soak() {
+		n = soak
+	}
+	if err := flag.Set(f.Name, strconv.Itoa(n)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = flag.Set(f.Name, f.DefValue) })
 }
 
 // fastDir is a directory in memory, where the machine has one: a test that makes

@@ -140,3 +140,9 @@ type Sighting struct {
 	MAC     MAC
 	Address netip.Addr
 }
+
+// SweepProgress is how far a sweep for BMCs is, over all subnets.
+type SweepProgress struct {
+	Asked, Of     int // addresses
+	Found, Wanted int // MAC addresses of BMCs
+}

@@ -60,7 +60,7 @@ func (s *Server) Run(ctx context.Context) error {
 		// Machines boot and lists are answered all the same.
 		s.Log.Error("a change that was cut off is not resolved yet; changes are refused until it is", "error", err)
 	}
-	fly := pilot.New(func() *pilot.Site { return store.Current().site }, store.Err)
+	fly := pilot.New(func() *pilot.Site { return store.Current().site }, store.Err, pilot.Options{})
 	hostname, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("the machine's name: %w", err)

@@ -147,7 +147,7 @@ func TestLog(t *testing.T) {
 }
 
 func TestNoLogger(t *testing.T) {
-	h := New(pilot.New(nil, nil), Options{})
+	h := New(pilot.New(nil, nil, pilot.Options{}), Options{})
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if w.Code != http.StatusForbidden { // example.com

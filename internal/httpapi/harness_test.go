@@ -346,5 +346,5 @@ func newSeed(t testing.TB) (*lab, *memory) {
 func newSite(t testing.TB, declared []pxepilot.Bootloader, root *memory) (*lab, *memory) {
 	root.t = t
 	site := &pilot.Site{Inventory: seedHosts(t), Bootloaders: declared, Declared: len(declared) > 0, Root: root}
-	return newLab(t, pilot.New(func() *pilot.Site { return site }, func() error { return nil })), root
+	return newLab(t, pilot.New(func() *pilot.Site { return site }, func() error { return nil }, pilot.Options{})), root
 }

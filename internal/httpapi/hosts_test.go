@@ -183,7 +183,7 @@ func BenchmarkHosts(b *testing.B) {
 	})
 	b.Run("unchanged", func(b *testing.B) {
 		site := &pilot.Site{Inventory: view.Inventory, Root: &memory{t: b, view: view}}
-		server := httptest.NewServer(New(pilot.New(func() *pilot.Site { return site }, func() error { return nil }), Options{}))
+		server := httptest.NewServer(New(pilot.New(func() *pilot.Site { return site }, func() error { return nil }, pilot.Options{}), Options{}))
 		defer server.Close()
 		for b.Loop() {
 			res, err := http.Get(server.URL + "/v1/hosts?status=false")

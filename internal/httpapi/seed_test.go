@@ -120,7 +120,7 @@ func TestHealth(t *testing.T) {
 	var reload error
 	root := &memory{t: t, loaders: []string{"pxelinux"}, links: map[string]string{}}
 	site := &pilot.Site{Inventory: seedHosts(t), Root: root}
-	l := newLab(t, pilot.New(func() *pilot.Site { return site }, func() error { return reload }))
+	l := newLab(t, pilot.New(func() *pilot.Site { return site }, func() error { return reload }, pilot.Options{}))
 	for _, tt := range []struct {
 		name         string
 		reload, root error

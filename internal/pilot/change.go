@@ -40,9 +40,12 @@ type Result struct {
 	Host          string
 	Configuration string // what it boots now; empty when cleared or refused
 	Refused       error  // why nothing was done to it, or nil
+	Rebooted      bool
+	Problem       error // why it was not rebooted that should be, or what to know about its reboot; nil for nothing
 }
 
-// Change checks a request against the rules and carries it out.
+// Change checks a request against the rules and carries it out. Machines are
+// rebooted once all links are switched; what goes wrong then leaves them switched.
 func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	if c.Want == pxepilot.Deploy {
 		if err := checkName("configuration", c.Configuration); err != nil {
@@ -54,6 +57,11 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkReboots(c); err != nil {
+		return nil, err
+	}
+	s, done := p.span(ctx)
+	defer done()
 	var out Outcome
 	out.Steps, err = site.Root.Change(ctx, site.Inventory, c.DryRun, func(view *pxepilot.View) ([]pxepilot.Move, error) {
 		var moves []pxepilot.Move
@@ -62,6 +70,9 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if !c.DryRun {
+		p.reboot(s, hosts, c, out.Hosts)
 	}
 	return &out, nil
 }
@@ -86,9 +97,6 @@ func resolve(inv *pxepilot.Inventory, c Change) ([]*pxepilot.Host, error) {
 		}
 		if seen[h] {
 			return nil, pxepilot.Errorf(pxepilot.Conflict, "host %s is named twice", pxepilot.Quote(h.Name))
-		}
-		if ref.Reboot {
-			return nil, pxepilot.Errorf(pxepilot.Conflict, "nothing drives the power of host %s", pxepilot.Quote(h.Name))
 		}
 		seen[h] = true
 		hosts = append(hosts, h)

@@ -1,5 +1,5 @@
-// Package pilot holds the use cases: list, show, deploy, clear, repair. Every
-// rule about what may be done to a host is here, once: the HTTP API and whatever
+// Package pilot holds the use cases: list, show, deploy, clear, repair, power,
+// discover. Every rule about what may be done to a host is here, once: the HTTP API and whatever
 // other edge there is only translate. The package declares the small interfaces
 // that it needs; the rooms that do I/O satisfy them without knowing.
 package pilot
@@ -33,14 +33,25 @@ type Site struct {
 
 // A Pilot answers what every machine will boot next, and changes it.
 type Pilot struct {
-	site   func() *Site
-	reload func() error
+	site       func() *Site
+	reload     func() error
+	power      Power
+	discoverer Discoverer
+	timing     Timing
+	sweep      sweep
+}
+
+// Options are what not every Pilot has.
+type Options struct {
+	Power      Power      // nil where nothing drives the power of any host
+	Discoverer Discoverer // nil where nothing looks for BMCs
+	Timing     Timing
 }
 
 // New makes a Pilot. site returns the current site, and reloadError what was
 // wrong with the last attempt to read it anew, or nil.
-func New(site func() *Site, reloadError func() error) *Pilot {
-	return &Pilot{site: site, reload: reloadError}
+func New(site func() *Site, reloadError func() error, o Options) *Pilot {
+	return &Pilot{site: site, reload: reloadError, power: o.Power, discoverer: o.Discoverer, timing: o.Timing.orDefault()}
 }
 
 // Bootloaders lists the bootloaders, and says whether the site declares them, or
@@ -59,19 +70,27 @@ func (p *Pilot) Hosts(ctx context.Context) (*pxepilot.View, error) {
 
 // Host tells about one host, named by its name or one of its MAC addresses.
 func (p *Pilot) Host(ctx context.Context, ref string) (*pxepilot.HostStatus, error) {
-	if err := checkName("host", ref); err != nil {
-		return nil, err
-	}
 	site := p.site()
-	h := site.Inventory.Find(ref)
-	if h == nil {
-		return nil, hostNotFound(site.Inventory, ref)
+	h, err := findHost(site.Inventory, ref)
+	if err != nil {
+		return nil, err
 	}
 	view, err := site.Root.View(ctx, site.Inventory)
 	if err != nil {
 		return nil, err
 	}
 	return view.Of(h), nil
+}
+
+func findHost(inv *pxepilot.Inventory, ref string) (*pxepilot.Host, error) {
+	if err := checkName("host", ref); err != nil {
+		return nil, err
+	}
+	h := inv.Find(ref)
+	if h == nil {
+		return nil, hostNotFound(inv, ref)
+	}
+	return h, nil
 }
 
 // Configurations lists all boot configurations, sorted by name.

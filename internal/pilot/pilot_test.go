@@ -96,7 +96,7 @@ func newSite(t *testing.T) (*Pilot, *fakeRoot) {
 		},
 	}
 	site := &Site{Inventory: inv, Root: root, Bootloaders: []pxepilot.Bootloader{{Name: "pxelinux"}, {Name: "grub"}}, Declared: true}
-	return New(func() *Site { return site }, func() error { return nil }), root
+	return New(func() *Site { return site }, func() error { return nil }, Options{}), root
 }
 
 func named(names ...string) []HostRef {
@@ -334,7 +334,7 @@ func TestHealth(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 	bad := errors.New("pxe-pilot.yml:3:5: unknown key")
-	p = New(p.site, func() error { return bad })
+	p = New(p.site, func() error { return bad }, Options{})
 	if h := p.Health(t.Context()); !errors.Is(h.Reload, bad) || h.Root != nil {
 		t.Errorf("%+v", h)
 	}

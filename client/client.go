@@ -148,8 +148,18 @@ func (c *Client) change(ctx context.Context, change apiv1.Change, path ...string
 
 // Hosts lists all hosts in the order of the configuration file.
 func (c *Client) Hosts(ctx context.Context) ([]apiv1.Host, error) {
+	return c.hosts(ctx, nil)
+}
+
+// HostsWithoutPower lists them without what is known of their power, so that no
+// BMC is asked.
+func (c *Client) HostsWithoutPower(ctx context.Context) ([]apiv1.Host, error) {
+	return c.hosts(ctx, url.Values{"status": {"false"}})
+}
+
+func (c *Client) hosts(ctx context.Context, query url.Values) ([]apiv1.Host, error) {
 	var hosts []apiv1.Host
-	err := c.ask(ctx, request{method: http.MethodGet, path: []string{"hosts"}, limit: ordinary}, &hosts)
+	err := c.ask(ctx, request{method: http.MethodGet, path: []string{"hosts"}, query: query, limit: ordinary}, &hosts)
 	return hosts, err
 }
 

@@ -114,6 +114,7 @@ func TestCalls(t *testing.T) {
 		{"variant", func(ctx context.Context, c *Client) (any, error) { return c.Configuration(ctx, "a b", "x&y") }, "GET /v1/configurations/a%20b?bootloader=x%26y",
 			`{"name":"a b","content":"C"}`, &apiv1.ConfigurationContent{Name: "a b", Content: "C"}},
 		{"hosts", func(ctx context.Context, c *Client) (any, error) { return c.Hosts(ctx) }, "GET /v1/hosts", "[" + h3JSON + "]", []apiv1.Host{h3}},
+		{"hosts without power", func(ctx context.Context, c *Client) (any, error) { return c.HostsWithoutPower(ctx) }, "GET /v1/hosts?status=false", "[" + h3JSON + "]", []apiv1.Host{h3}},
 		{"no hosts", func(ctx context.Context, c *Client) (any, error) { return c.Hosts(ctx) }, "GET /v1/hosts", "[]", []apiv1.Host{}},
 		{"host", func(ctx context.Context, c *Client) (any, error) { return c.Host(ctx, "00:00:00:00:00:03") }, "GET /v1/hosts/00:00:00:00:00:03", h3JSON, &h3},
 		{"host with a slash", func(ctx context.Context, c *Client) (any, error) { return c.Host(ctx, "../h3") }, "GET /v1/hosts/..%2Fh3", h3JSON, &h3},

@@ -128,8 +128,12 @@ func (s *session) followFar(snap *snapshot, l, at int, text string, through []sp
 		}
 		through = append(through, to)
 	}
-	if i, ok := s.byLoc[loc{w.at.tree, path.Dir(w.at.path)}]; ok {
-		to := spot{i, path.Base(w.at.path)}
+	end := w.at
+	if !slices.Contains(w.rest, "..") { // which a directory that is missing has none of
+		end.path = path.Join(append([]string{end.path}, w.rest...)...)
+	}
+	if i, ok := s.byLoc[loc{end.tree, path.Dir(end.path)}]; ok {
+		to := spot{i, path.Base(end.path)}
 		if err == nil && to.dir == s.conf[l] && snap.confs[l][to.base] {
 			return lead{pxepilot.Configured, to.base, through}
 		}

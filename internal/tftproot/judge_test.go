@@ -147,8 +147,10 @@ func (j *naive) trace(p string, loader int) (passed []string, end string, there 
 		next := filepath.Join(at, c)
 		info, err := os.Lstat(next)
 		switch {
-		case err != nil:
+		case err != nil && slices.Contains(pending, ".."):
 			return passed, next, false
+		case err != nil:
+			return passed, filepath.Join(append([]string{next}, pending...)...), false
 		case info.IsDir():
 			at = next
 			continue

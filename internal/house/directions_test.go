@@ -50,6 +50,7 @@ var rooms = []room{
 	{"internal/power/wol", []string{"."}, []string{"internal/power/powertest"}, driver},
 	{"internal/power/fakebmc", []string{"."}, nil, "it stands in for hardware, which knows no driver"},
 	{"internal/power/powertest", []string{"."}, nil, "one suite for every driver knows none of them"},
+	{"internal/credential", []string{"."}, nil, adapter},
 	{"internal/neighbour", []string{"."}, nil, adapter},
 	{"internal/journal", []string{"."}, nil, adapter},
 	{"internal/auth", []string{"."}, nil, adapter},

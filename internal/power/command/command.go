@@ -144,12 +144,13 @@ func (c *Controller) run(ctx context.Context, cmd *command, b *behind) (string, 
 		}
 		b.address, vars[addressVar] = address, address
 	}
-	b.masks = cmd.masks(vars)
+	b.masks = masks{}
+	cmd.mask(b.masks, vars)
 	p, err := cmd.expand(vars)
 	if err != nil {
 		return "", fmt.Errorf("%s", b.masks.hide(err.Error()))
 	}
-	b.masks = append(b.masks, p.masks()...)
+	p.mask(b.masks)
 	return p.run(ctx, cmd.name, b.masks)
 }
 

@@ -7,46 +7,41 @@ import (
 )
 
 // masks are texts that must not be shown.
-type masks []string
+type masks map[string]bool
 
-// masks are the values that the command's output may repeat and that nobody
+// mask adds the values that the command's output may repeat and that nobody
 // should see: those of variables that look like secrets, and all that is handed
 // over in ways that hide it.
-func (c *command) masks(vars map[string]string) masks {
-	var m masks
+func (c *command) mask(m masks, vars map[string]string) {
 	for name, value := range vars {
 		if looksSecret(name) {
-			m = m.add(value)
+			m.add(value)
 		}
 	}
 	for _, t := range c.hidden() {
 		for _, name := range t.uses {
-			m = m.add(vars[name])
+			m.add(vars[name])
 		}
 	}
-	return m
 }
 
-// masks are the expanded texts that are handed over hidden, and their lines.
-func (p *program) masks() masks {
-	var m masks
+// mask adds the expanded texts that are handed over hidden, and their lines.
+func (p *program) mask(m masks) {
 	for _, v := range p.env {
 		_, value, _ := strings.Cut(v, "=")
-		m = m.add(value)
+		m.add(value)
 	}
 	for line := range strings.Lines(p.stdin) {
-		m = m.add(line)
+		m.add(line)
 	}
-	return m
 }
 
 // add adds a value, without the space around it. What is shorter than four
 // characters is none worth hiding, and would hide half of every message.
-func (m masks) add(value string) masks {
+func (m masks) add(value string) {
 	if value = strings.TrimSpace(value); len(value) > 3 {
-		return append(m, value)
+		m[value] = true
 	}
-	return m
 }
 
 // hide replaces every stretch of text that is covered by secrets, also by ones
@@ -54,7 +49,7 @@ func (m masks) add(value string) masks {
 func (m masks) hide(s string) string {
 	covered := make([]bool, len(s))
 	found := false
-	for _, secret := range m {
+	for secret := range m {
 		done := 0 // covered up to here
 		for from := 0; ; {
 			i := strings.Index(s[from:], secret)

@@ -12,6 +12,9 @@ import (
 // something else than they seem to are worse. Patterns such as "*" are taken as
 // they are.
 func split(line string) ([]string, error) {
+	if strings.IndexByte(line, 0) >= 0 {
+		return nil, errors.New("holds a NUL character")
+	}
 	line = strings.Trim(line, " \t\n")
 	var (
 		words []string
@@ -21,9 +24,6 @@ func split(line string) ([]string, error) {
 	)
 	for i := 0; i < len(line); i++ {
 		ch, rest := line[i], line[i+1:]
-		if ch == 0 {
-			return nil, errors.New("holds a NUL character")
-		}
 		switch {
 		case quote != 0 && ch == quote:
 			quote = 0
@@ -84,6 +84,9 @@ func split(line string) ([]string, error) {
 
 // expands says whether a shell would expand a "$" that is followed by rest.
 func expands(rest string) bool {
+	for strings.HasPrefix(rest, "\\\n") {
+		rest = rest[2:] // the line goes on
+	}
 	if rest == "" {
 		return false
 	}

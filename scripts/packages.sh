@@ -13,6 +13,7 @@ dnsmasq-base  dnsmasq
 tftp-hpa      tftp
 tftpd-hpa     in.tftpd
 iproute2      ip
+curl          curl
 ipmitool      ipmitool
 openipmi      ipmi_sim
 systemd       systemd-analyze

@@ -20,8 +20,8 @@ import (
 // Environment variables by which the process that runs the tests knows where it
 // is.
 const (
-	dirVariable    = "PXE_PILOT_LAB"         // the directory of the run
-	insideVariable = "PXE_PILOT_LAB_OUTSIDE" // why it has no namespaces; empty where it has
+	dirVariable     = "PXE_PILOT_LAB"         // the directory of the run
+	missingVariable = "PXE_PILOT_LAB_MISSING" // why it has no namespaces; empty where it has
 )
 
 // Main is TestMain of a package whose tests run in the lab; it does not return.
@@ -40,7 +40,7 @@ func Main(m *testing.M) {
 // processes and mounts of its own, and so may have ports below 1024 and mount.
 func NeedNamespaces(t testing.TB) {
 	t.Helper()
-	if why := os.Getenv(insideVariable); why != "" {
+	if why := os.Getenv(missingVariable); why != "" {
 		testenv.Lack(t, "needs namespaces of its own: "+why)
 	}
 }
@@ -62,9 +62,8 @@ func enter() int {
 	cmd := again(dir)
 	cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC
 	if err = cmd.Start(); errors.Is(err, syscall.EPERM) {
-		why := err.Error() + "; run it as root"
 		cmd = again(dir)
-		cmd.Env = append(cmd.Env, insideVariable+"="+why)
+		cmd.Env = append(cmd.Env, missingVariable+"="+syscall.EPERM.Error()+"; run it as root")
 		err = cmd.Start()
 	}
 	if err == nil {
@@ -99,7 +98,7 @@ func again(dir string) *exec.Cmd {
 
 // settle makes the namespaces fit to live in, and builds the program.
 func settle() error {
-	if os.Getenv(insideVariable) == "" {
+	if os.Getenv(missingVariable) == "" {
 		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 			return fmt.Errorf("mounts of one's own: %w", err)
 		}

@@ -141,6 +141,7 @@ func (c *change) take(st *step, buf []byte) error {
 		return err
 	case st.file:
 		if err := sys.link(d, st.at.base, path.Base(st.Keep)); err != nil && !(c.recovering && sameFile(d, st.at.base, path.Base(st.Keep))) {
+			c.forgetKept(st)
 			return err
 		}
 	case st.Was == "":
@@ -257,7 +258,7 @@ func (c *change) removeTemps() {
 		if !st.holds {
 			continue
 		}
-		if err := c.root.sys.unlink(c.dirs[st.at.dir], st.temp); err != nil {
+		if err := c.root.sys.unlink(c.dirs[st.at.dir], st.temp); err != nil && !errors.Is(err, syscall.ENOENT) {
 			c.root.log.Warn("a temporary link cannot be removed", "link", st.temp, "error", err)
 		}
 		st.holds = false

@@ -96,6 +96,7 @@ type story struct {
 	old, new map[string]string // what each name of a host gives, before and when all is done
 	whole    []string          // hosts that switch as a whole
 	begin    disk
+	end      disk
 	ops      []op
 }
 
@@ -112,7 +113,7 @@ func (sc scenario) tell(t tb, root string, fail func(n int, o op) error) *story 
 	if err := sc.run(s); err != nil {
 		t.Fatal(err)
 	}
-	st.new = s.fetchAll()
+	st.new, st.end = s.fetchAll(), readDisk(t, root)
 	st.begin.write(t, root)
 	s.Root = s.fresh()
 	rec := record(s.Root)

@@ -40,12 +40,13 @@ func (s *site) naive() *naive {
 	return j
 }
 
-// place is a path without symbolic links, where it is there.
+// place is a path without symbolic links, as far as it is there.
 func place(p string) string {
-	if real, err := filepath.EvalSymlinks(p); err == nil {
-		return real
+	real, err := filepath.EvalSymlinks(p)
+	if err != nil && p != "/" {
+		return filepath.Join(place(filepath.Dir(p)), filepath.Base(p))
 	}
-	return p
+	return real
 }
 
 // placeOf is the path of a link: that of its directory is resolved, its own is not.

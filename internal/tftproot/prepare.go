@@ -112,15 +112,14 @@ func (c *change) makeTemps() error {
 		}
 		d := c.dirs[st.at.dir]
 		key := shared{st.at.dir, st.Becomes}
+		st.holds = true // even where the call fails, for all we know
 		if from, ok := first[key]; ok && c.root.sys.link(d, from, st.temp) == nil {
-			st.holds = true
 			continue
 		}
 		// The first of its text, or one more than an inode has links for.
 		if err := c.root.sys.symlink(st.Becomes, d, st.temp); err != nil {
 			return c.failed("host "+pxepilot.Quote(st.Host)+": no link can be made beside "+st.Path, err)
 		}
-		st.holds = true
 		first[key] = st.temp
 	}
 	for i := range c.steps {

@@ -34,6 +34,9 @@ type Account struct {
 	// Suites are the cipher suites that the BMC knows (IPMI 2.0 table 22-20);
 	// 3 and 17 unless told.
 	Suites []int
+	// Key is K_G, a secret of the BMC beside those of its users; none unless
+	// told.
+	Key pxepilot.Secret
 }
 
 // IPMI is a running BMC.
@@ -57,7 +60,7 @@ func StartIPMI(addr string, a Account, m *Machine) (*IPMI, error) {
 		return nil, fmt.Errorf("fake BMC: %w", err)
 	}
 	b := bmc.New(bmc.DeviceInfo{DeviceID: 0x20, FirmwareMajor: 2, IPMIVersion: 0x20},
-		guid(conn.LocalAddr()), &hardware{chassis{m}}, bmc.WithV15Disabled())
+		guid(conn.LocalAddr()), &hardware{chassis{m}}, bmc.WithV15Disabled(), bmc.WithKG([]byte(a.Key.Reveal())))
 	var suites []types.CipherSuiteID
 	for _, s := range a.Suites {
 		id := types.CipherSuiteID(s)

@@ -67,7 +67,7 @@ func New(o Options) *Controller {
 // State asks for the chassis status (section 28.2).
 func (c *Controller) State(ctx context.Context) (pxepilot.PowerState, error) {
 	state := pxepilot.PowerUnknown
-	err := c.hold(ctx, "State", func(p *place) error {
+	err := c.hold(ctx, "power status", func(p *place) error {
 		var err error
 		state, err = repeatable(ctx, c, p, func(s *session) (pxepilot.PowerState, error) { return s.status(ctx) })
 		return err
@@ -92,7 +92,7 @@ var controls = map[pxepilot.PowerAction]byte{
 // comes: the error says so, and nothing is sent again.
 func (c *Controller) Do(ctx context.Context, a pxepilot.PowerAction) error {
 	control, ok := controls[a]
-	return c.hold(ctx, string(a), func(p *place) error {
+	return c.hold(ctx, "power "+string(a), func(p *place) error {
 		if !ok {
 			return unknownTo("IPMI", "power action", string(a))
 		}

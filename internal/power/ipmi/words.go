@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,27 +90,27 @@ func unknownTo(protocol, kind, what string) error {
 func word(p *place, user, what string, err error) *pxepilot.Error {
 	where := p.address
 	if p.port != Port {
-		where = net.JoinHostPort(p.address, fmt.Sprint(p.port))
+		where = net.JoinHostPort(p.address, strconv.Itoa(p.port))
 	}
 	if p.address == "" {
 		return pxepilot.Errorf(pxepilot.Conflict, "host %s: the address of its BMC is not known: %s",
-			p.host, sentence(p, user, what, err)).Because(err)
+			p.host, sentence(user, what, err)).Because(err)
 	}
-	return pxepilot.Errorf(pxepilot.Conflict, "host %s: BMC %s: %s", p.host, where, sentence(p, user, what, err)).Because(err)
+	return pxepilot.Errorf(pxepilot.Conflict, "host %s: BMC %s: %s", p.host, where, sentence(user, what, err)).Because(err)
 }
 
-func sentence(p *place, user, what string, err error) string {
+func sentence(user, what string, err error) string {
 	var (
 		doubt *unsure
 		wait  *busy
 		quiet *silence
-		net   *unreachable
+		away  *unreachable
 		no    *refusal
 		code  *completion
 	)
 	switch {
 	case errors.As(err, &doubt):
-		return fmt.Sprintf("did not answer whether it did %s; look at the machine before trying again", what)
+		return fmt.Sprintf("gave no answer to %s, which may have been done all the same; ask for the state before trying again", what)
 	case errors.As(err, &wait):
 		return "is busy with another request; try again"
 	case errors.Is(err, context.Canceled):
@@ -118,8 +120,8 @@ func sentence(p *place, user, what string, err error) string {
 			quiet.heard, quiet.waited.Round(time.Millisecond))
 	case errors.As(err, &quiet):
 		return "does not answer; check its address, its power, and that IPMI over LAN is enabled"
-	case errors.As(err, &net):
-		return unreached(net)
+	case errors.As(err, &away):
+		return unreached(away)
 	case errors.As(err, &no):
 		return refused(no, user)
 	case errors.As(err, &code):
@@ -144,6 +146,10 @@ func unreached(err *unreachable) string {
 	var op *net.OpError
 	if errors.As(cause, &op) {
 		cause = op.Err
+	}
+	var call *os.SyscallError
+	if errors.As(cause, &call) {
+		cause = call.Err
 	}
 	return fmt.Sprintf("cannot be reached (%s); check its address and port, and that IPMI over LAN is enabled", cause)
 }

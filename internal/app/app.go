@@ -15,7 +15,7 @@ import (
 // Run is the whole program: it runs one command line, without the program's
 // name, and returns its exit status.
 func Run(ctx context.Context, version string, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	streams := cli.IO{Stdin: stdin, Stdout: stdout, Stderr: stderr, Env: env, StdoutTTY: isTerminal(stdout)}
+	streams := cli.IO{Stdin: stdin, Stdout: stdout, Stderr: stderr, Env: env, StdoutTTY: isTerminal(stdout), StderrTTY: isTerminal(stderr)}
 	return cli.Run(ctx, args, streams, version, cli.Local{
 		Server: func(ctx context.Context, o cli.ServerOptions) error {
 			return (&Server{Config: o.Config, Log: newLogger(o.Stderr, o.Debug)}).Run(ctx)

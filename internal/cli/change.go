@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"net/http"
 
@@ -14,6 +15,7 @@ import (
 // changeOptions are the options of deploy, clear and repair.
 type changeOptions struct {
 	command string
+	now     bool // deploy only: reboot the hosts
 	change  apiv1.Change
 	form    *format
 }
@@ -32,6 +34,7 @@ func (o *changeOptions) forced(cmd *cobra.Command) {
 
 // to is the request for the hosts named by args.
 func (o *changeOptions) to(args []string) apiv1.Change {
+	o.change.Hosts = nil
 	for _, arg := range args {
 		o.change.Hosts = append(o.change.Hosts, apiv1.HostRef{Name: arg})
 	}
@@ -40,6 +43,9 @@ func (o *changeOptions) to(args []string) apiv1.Change {
 
 // explain adds to a refusal what to do next.
 func (o *changeOptions) explain(err error) error {
+	if o.change.DryRun {
+		err = undoubtedError{err}
+	}
 	var refused *client.Error
 	if errors.As(err, &refused) && refused.Status == http.StatusConflict && !o.change.SkipRefused &&
 		(o.change.All || len(o.change.Hosts) > 1) {
@@ -48,26 +54,22 @@ func (o *changeOptions) explain(err error) error {
 	return hintedError{err, hintNames(err)}
 }
 
-// printOutcome prints what was done, or would be, and tells the refusals.
+// printOutcome prints what was done, or would be, and tells the refusals and
+// failures.
 func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
 	if outcome.Hosts == nil {
 		outcome.Hosts = []apiv1.HostOutcome{}
 	}
+	now := o.now && !o.change.DryRun
 	r := result{data: outcome, text: func(b *bytes.Buffer) {
 		if o.change.DryRun {
 			planTable(outcome.Steps).write(b)
 			return
 		}
-		t := newTable("NAME", "CONFIGURATION")
-		for _, h := range outcome.Hosts {
-			if h.Refused == "" {
-				t.row(h.Name, h.Configuration)
-			}
-		}
-		t.write(b)
+		outcomeTable(outcome.Hosts, now).write(b)
 	}}
 	for _, h := range outcome.Hosts {
-		if h.Refused == "" {
+		if h.Refused == "" && (!now || h.Rebooted == rebooted) {
 			r.names = append(r.names, h.Name)
 		}
 	}
@@ -80,17 +82,40 @@ func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
 	if o.command == "clear" {
 		p.noteFallback(r.names, o.change.DryRun)
 	}
-	refused := false
+	status := exitDone
 	for _, h := range outcome.Hosts {
-		if h.Refused != "" {
+		switch {
+		case h.Refused != "":
 			p.say("error", h.Refused)
-			refused = true
+			if status == exitDone {
+				status = exitConflict
+			}
+		case h.Rebooted == rebootFailed:
+			p.say("error", ofHost(h.Name, cmp.Or(h.Problem, "it was not rebooted, and the server does not say why")))
+			status = exitFailed
+		case h.Problem != "":
+			p.say("note", ofHost(h.Name, h.Problem))
 		}
 	}
-	if refused {
-		return silentError(exitConflict)
+	if status != exitDone {
+		return silentError(status)
 	}
 	return nil
+}
+
+// outcomeTable has a row for each host that was not refused.
+func outcomeTable(hosts []apiv1.HostOutcome, now bool) *table {
+	header := []string{"NAME", "CONFIGURATION"}
+	if now {
+		header = append(header, "REBOOTED")
+	}
+	t := newTable(header...)
+	for _, h := range hosts {
+		if h.Refused == "" {
+			t.row([]string{h.Name, h.Configuration, h.Rebooted}[:len(header)]...)
+		}
+	}
+	return t
 }
 
 // planTable has a row for each rename of a plan.

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -59,6 +60,8 @@ type IO struct {
 	Stdout, Stderr io.Writer
 	Env            func(string) string // like os.Getenv
 	StdoutTTY      bool                // a person looks at Stdout
+	StderrTTY      bool                // a person looks at Stderr
+	HTTP           *http.Client        // asks the server; nil for the default one of the client package
 }
 
 // The exit statuses.
@@ -106,7 +109,7 @@ func Run(ctx context.Context, args []string, streams IO, version string, local L
 // root makes the tree of commands.
 func (p *program) root() *cobra.Command {
 	root := p.group("pxe-pilot", "PXE Pilot shows and switches what network-booting machines boot.",
-		p.config(), p.host(), p.bootloader(),
+		p.config(), p.host(), p.bootloader(), p.discover(),
 		p.serverCommand(), p.check(), p.demo(),
 		p.completion())
 	root.SetHelpCommand(p.help())

@@ -21,7 +21,7 @@ type source func(context.Context, *client.Client) ([]candidate, error)
 type candidate struct{ name, about string }
 
 func hostNames(ctx context.Context, c *client.Client) ([]candidate, error) {
-	hosts, err := c.Hosts(ctx)
+	hosts, err := c.HostsWithoutPower(ctx)
 	var found []candidate
 	for i := range hosts {
 		found = append(found, candidate{hosts[i].Name, configurationCell(&hosts[i])})

@@ -5,16 +5,24 @@ import (
 )
 
 func (p *program) configDeploy() *cobra.Command {
-	o := changeOptions{command: "deploy"}
+	o := deployOptions{changeOptions: changeOptions{command: "deploy"}}
 	cmd := &cobra.Command{
 		Use:   "deploy CONFIG HOST...",
 		Short: "Make hosts boot a configuration from now on",
 		Long: `Make hosts boot a configuration from now on. A host is named by its name or by
 one of its MAC addresses. Either all hosts are switched or none: one that is
-refused refuses all, unless --skip-refused.`,
+refused refuses all, unless --skip-refused.
+
+With --now the hosts are then rebooted over the network, or turned on. Where that
+fails the configuration stays deployed. With --batch N it is done in waves of N
+hosts, and stops after a wave when more than --max-fail hosts have failed; all
+hosts are checked before the first wave, and each is switched with its own, or
+with --switch-first all of them before the first.`,
 		Example: `  pxe-pilot config deploy ubuntu-16.04 h2 h3
   pxe-pilot config deploy ubuntu-16.04 h2 h3 --dry-run
-  pxe-pilot config deploy local 00:00:00:00:00:01`,
+  pxe-pilot config deploy local 00:00:00:00:00:01
+  pxe-pilot config deploy ubuntu-16.04 h2 h3 --now
+  pxe-pilot config deploy ubuntu-16.04 $(cat rack) --now --batch 8 --pause 60s --max-fail 2`,
 		Args:              positional("CONFIG", "HOST..."),
 		ValidArgsFunction: p.complete(true, configurationNames, hostNames),
 		Annotations:       map[string]string{changes: "links"},
@@ -23,16 +31,26 @@ refused refuses all, unless --skip-refused.`,
 	o.forced(cmd)
 	cmd.Flags().BoolVar(&o.change.DropUncovered, "drop-uncovered", false,
 		"Accept that loaders which CONFIG has no variant for fall back to their default")
+	o.reboots(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := o.check(cmd, len(args)-1); err != nil {
+			return err
+		}
 		c, err := p.connect(cmd)
 		if err != nil {
 			return err
+		}
+		if o.now && !o.change.DryRun {
+			return p.deployNow(cmd.Context(), c, &o, args[0], args[1:])
 		}
 		outcome, err := c.Deploy(cmd.Context(), args[0], o.to(args[1:]))
 		if err != nil {
 			return o.explain(err)
 		}
-		return p.printOutcome(&o, outcome)
+		if o.now {
+			p.notePlan(&o, len(args)-1)
+		}
+		return p.printOutcome(&o.changeOptions, outcome)
 	}
 	return cmd
 }

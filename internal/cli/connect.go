@@ -26,6 +26,9 @@ func (p *program) connect(cmd *cobra.Command) (*client.Client, error) {
 		return nil, wrongUsage(cmd, "%s is empty; want a URL such as %s", from, defaultServer)
 	}
 	options := []client.Option{client.WithUserAgent("pxe-pilot/" + p.version)}
+	if p.HTTP != nil {
+		options = append(options, client.WithHTTPClient(p.HTTP))
+	}
 	if p.debug {
 		log := slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		options = append(options, client.WithLogger(log))

@@ -27,6 +27,21 @@ type hintedError struct {
 
 func (e hintedError) Unwrap() error { return e.error }
 
+// An undoubtedError leaves no doubt about what was done.
+type undoubtedError struct{ error }
+
+func (e undoubtedError) Unwrap() error { return e.error }
+
+// inDoubt says whether what a request asked for may have been done although there
+// was an error.
+func inDoubt(err error) bool {
+	var refused *client.Error
+	return !errors.As(err, &refused) && !errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// noAnswer is the problem of a host that such a request was for.
+const noAnswer = "no answer came; it may have been done nevertheless"
+
 // report tells a person what went wrong and what to do next, and returns the
 // exit status for err.
 func (p *program) report(ctx context.Context, cmd *cobra.Command, err error) int {
@@ -48,7 +63,7 @@ func (p *program) report(ctx context.Context, cmd *cobra.Command, err error) int
 		return exitUsage
 	case ctx.Err() != nil:
 		p.say("error", "interrupted")
-		p.hintUncertain(cmd)
+		p.hintUncertain(cmd, err)
 		return exitFailed
 	case errors.As(err, &unreachable):
 		p.say("error", unreachable.Error())
@@ -57,7 +72,7 @@ func (p *program) report(ctx context.Context, cmd *cobra.Command, err error) int
 			return exitUnreachable
 		}
 		p.say("hint", "name another server with --server URL")
-		p.hintUncertain(cmd)
+		p.hintUncertain(cmd, err)
 		return exitUnreachable
 	}
 	remote := errors.As(err, &refused)
@@ -81,13 +96,15 @@ func (p *program) report(ctx context.Context, cmd *cobra.Command, err error) int
 }
 
 // hintUncertain warns that a change may have been made although no answer came.
-func (p *program) hintUncertain(cmd *cobra.Command) {
-	if cmd.Annotations[changes] != "" {
-		p.say("hint", "it may have been done nevertheless: 'pxe-pilot host list' shows it")
+func (p *program) hintUncertain(cmd *cobra.Command, err error) {
+	var undoubted undoubtedError
+	shows := map[string]string{"links": "host list", "power": "host status HOST..."}[cmd.Annotations[changes]]
+	if shows != "" && !errors.As(err, &undoubted) {
+		p.say("hint", "it may have been done nevertheless: 'pxe-pilot "+shows+"' shows it")
 	}
 }
 
-// changes marks the commands that change something on the server.
+// changes marks the commands that change something on the server, and tells what.
 const changes = "changes"
 
 func exitOfStatus(status int) int {

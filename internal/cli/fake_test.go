@@ -24,6 +24,9 @@ type fakeSite struct {
 	configurations []apiv1.Configuration
 	bootloaders    []apiv1.Bootloader
 	contents       map[string][]apiv1.Variant
+	bmcs           map[string]*fakeBMC // by host name
+	driven         []string            // power actions that were done, in order
+	sweep          apiv1.Discovery
 }
 
 // newFakeSite is the site of clitest.Site.
@@ -45,6 +48,7 @@ func newFakeSite() *fakeSite {
 	for i, configuration := range []string{"local", "", "local"} {
 		s.boot(&s.hosts[i], configuration)
 	}
+	s.bmcs = map[string]*fakeBMC{"h2": {problem: unknown}}
 	return s
 }
 
@@ -139,12 +143,21 @@ func (s *fakeSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return ""
 		})
 	})
-	mux.HandleFunc("GET /v1/hosts", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.hosts) })
+	mux.HandleFunc("GET /v1/hosts", func(w http.ResponseWriter, r *http.Request) {
+		hosts := slices.Clone(s.hosts)
+		for i := range hosts {
+			if r.URL.Query().Get("status") != "false" {
+				hosts[i] = s.withPower(hosts[i])
+			}
+		}
+		answer(w, append([]apiv1.Host{}, hosts...))
+	})
 	mux.HandleFunc("GET /v1/hosts/{name}", checked("host", func(w http.ResponseWriter, r *http.Request) {
 		if h := s.find(w, r.PathValue("name")); h != nil {
-			answer(w, h)
+			answer(w, s.withPower(*h))
 		}
 	}))
+	s.handlePower(mux, checked)
 	mux.HandleFunc("GET /v1/bootloaders", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, apiv1.Bootloaders{Bootloaders: s.bootloaders})
 	})
@@ -165,6 +178,10 @@ func (s *fakeSite) change(w http.ResponseWriter, r *http.Request, want func(apiv
 		for _, h := range s.hosts {
 			c.Hosts = append(c.Hosts, apiv1.HostRef{Name: h.Name})
 		}
+	}
+	if why := atOnce(c); why != "" {
+		refuse(w, http.StatusConflict, "%s", why)
+		return
 	}
 	out := apiv1.Outcome{Hosts: []apiv1.HostOutcome{}}
 	var refused []string
@@ -209,6 +226,7 @@ func (s *fakeSite) change(w http.ResponseWriter, r *http.Request, want func(apiv
 		for _, move := range moves {
 			move()
 		}
+		s.rebootAll(c.Hosts, &out)
 	}
 	answer(w, out)
 }

@@ -136,7 +136,7 @@ func optionRows(flags *pflag.FlagSet) [][2]string {
 			rows = append(rows, [2]string{name, usage})
 		case f.DefValue == "":
 			rows = append(rows, [2]string{name + "=" + value, usage})
-		case f.Value.Type() == "bool" || f.Value.Type() == "int":
+		case f.Value.Type() == "bool" || f.Value.Type() == "int" || f.Value.Type() == "duration":
 			rows = append(rows, [2]string{name + "=" + f.DefValue, usage})
 		default:
 			rows = append(rows, [2]string{name + `="` + f.DefValue + `"`, usage})

@@ -5,7 +5,9 @@ import (
 )
 
 func (p *program) host() *cobra.Command {
-	g := p.group("host", "Host commands", p.hostList(), p.hostShow(), p.hostClear(), p.hostRepair())
+	g := p.group("host", "Host commands",
+		p.hostList(), p.hostShow(), p.hostClear(), p.hostRepair(),
+		p.hostStatus(), p.hostOn(), p.hostOff(), p.hostReboot(), p.hostCycle(), p.hostRefresh())
 	g.GroupID = groupID(askGroup)
 	return g
 }

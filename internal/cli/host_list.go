@@ -16,7 +16,8 @@ func (p *program) hostList() *cobra.Command {
 		Short: "List the hosts and what they boot",
 		Long: `List the hosts and what they boot. A state in parentheses, such as (partial),
 stands where the links of a host do not agree on one configuration; 'pxe-pilot
-host show HOST' tells more.`,
+host show HOST' tells more. The power state is what the server has learnt last;
+'pxe-pilot host status HOST...' asks now.`,
 		Example: `  pxe-pilot host list
   pxe-pilot host list -o json`,
 		Args:              positional(),

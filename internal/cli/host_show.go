@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -79,12 +80,27 @@ func writeHost(b *bytes.Buffer, h *apiv1.Host) {
 		fact("IPMI MAC", h.IPMI.MACAddress)
 		fact("IPMI host", h.IPMI.Hostname)
 	}
-	fact("Power state", h.PowerState)
+	fact("Power state", powerFact(h))
+	fact("Power problem", h.PowerProblem)
 	t := newTable("BOOTLOADER", "MAC ADDRESS", "LINK", "TARGET", "STATE", "CONFIGURATION", "THROUGH")
 	for _, l := range h.Links {
 		t.row(l.Bootloader, l.MACAddress, l.Path, l.Target, l.State, l.Configuration, strings.Join(l.Through, " | "))
 	}
 	t.write(b)
+}
+
+// powerFact is the power state with its age, for it is not asked anew for a list.
+// The clocks of the server and of this machine need not agree.
+func powerFact(h *apiv1.Host) string {
+	at, err := time.Parse(time.RFC3339, h.PowerStateAt)
+	if err != nil {
+		return h.PowerState
+	}
+	ago := "just now"
+	if age := time.Since(at); age >= time.Second {
+		ago = age.Truncate(time.Second).String() + " ago"
+	}
+	return h.PowerState + " (" + ago + ")"
 }
 
 func labels(m map[string]string) string {

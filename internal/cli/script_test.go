@@ -19,12 +19,15 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestSite runs the scripts that hold for a real server, too.
-func TestSite(t *testing.T) { scripts(t, "testdata/site") }
+func TestSite(t *testing.T) { scripts(t, "testdata/site", newFakeSite) }
+
+// TestRack runs those that hold for a real server with BMCs that answer.
+func TestRack(t *testing.T) { scripts(t, "testdata/rack", newFakeRack) }
 
 // TestFake runs the scripts that need a server that is odd, or none.
-func TestFake(t *testing.T) { scripts(t, "testdata/fake") }
+func TestFake(t *testing.T) { scripts(t, "testdata/fake", newFakeSite) }
 
-func scripts(t *testing.T, dir string) {
+func scripts(t *testing.T, dir string, site func() *fakeSite) {
 	testscript.Run(t, testscript.Params{
 		Dir:                dir,
 		Cmds:               clitest.Commands(local),
@@ -32,11 +35,14 @@ func scripts(t *testing.T, dir string) {
 		Setup: func(env *testscript.Env) error {
 			t := env.T().(testing.TB)
 			powered := newFakeSite()
-			powered.hosts[1].IPMI.Hostname, powered.hosts[1].PowerState = "1.2.3.4", "On"
+			powered.hosts[1].IPMI.Hostname, powered.bmcs["h2"] = "1.2.3.4", &fakeBMC{state: "On", address: "1.2.3.4"}
 			for name, handler := range map[string]http.Handler{
-				"PXE_PILOT_SERVER": newFakeSite(),
+				"PXE_PILOT_SERVER": site(),
 				"POWERED":          powered,
 				"ODD":              odd(),
+				"RACK":             newFakeRack(),
+				"UNLUCKY":          unlucky(),
+				"SWEPT":            swept(),
 				"HOSTILE":          hostile(),
 				"EMPTY":            &fakeSite{hosts: []apiv1.Host{}, configurations: []apiv1.Configuration{}, bootloaders: []apiv1.Bootloader{}},
 				"FORBIDDEN":        refusing(http.StatusForbidden, `the name "pilot" is not one of this server's`),

@@ -105,6 +105,8 @@ func reason(err *pflag.InvalidValueError) string {
 		return "want true or false"
 	case "int":
 		return "want a number"
+	case "duration":
+		return "want a duration such as 60s or 2m"
 	}
 	return err.Unwrap().Error()
 }

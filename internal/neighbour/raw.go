@@ -31,7 +31,7 @@ const (
 	// receive buffer: that says nothing about who is there.
 	rounds     = 2
 	mostRounds = 5
-	// How many packets then leave in a millisecond.
+	// How many packets leave in a millisecond at most, but for the first round.
 	gentleBurst = 32
 	// Room for the answers of a few thousand machines; without CAP_NET_ADMIN the
 	// kernel grants less (net.core.rmem_max).
@@ -117,7 +117,7 @@ func (w *wire) note() string {
 // rounds asks, and asks those that did not answer again.
 func (w *wire) rounds(ctx context.Context) error {
 	for n := 1; ; n++ {
-		if err := w.round(ctx); err != nil {
+		if err := w.round(ctx, n > 1); err != nil {
 			return err
 		}
 		quiet := quietBetween
@@ -140,8 +140,9 @@ func (w *wire) rounds(ctx context.Context) error {
 }
 
 // round sends a request to each address that has not answered yet, until there
-// is nothing left to look for. It reuses one frame.
-func (w *wire) round(ctx context.Context) error {
+// is nothing left to look for. It reuses one frame. A gentle round leaves time for
+// whoever may have been swamped: a machine, a switch, or our own listener.
+func (w *wire) round(ctx context.Context, gentle bool) error {
 	frame := newFrame(w.path.link.mac, w.path.source)
 	sent := 0
 	for _, t := range w.targets {
@@ -155,8 +156,7 @@ func (w *wire) round(ctx context.Context) error {
 			if err := w.pacer.wait(ctx); err != nil {
 				return err
 			}
-			// Answers were lost here: let the listener come to it.
-			if sent++; w.lost > 0 && sent%gentleBurst == 0 {
+			if sent++; gentle && sent%gentleBurst == 0 {
 				if err := pause(ctx, time.Millisecond); err != nil {
 					return err
 				}

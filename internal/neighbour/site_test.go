@@ -19,6 +19,7 @@ import (
 // A machine with several interfaces, and subnets of every kind: each is asked
 // where it is, and what is wrong with one does not hold up the others.
 func TestSite(t *testing.T) {
+	t.Parallel()
 	l := lan(t)
 	first := l.Wire("10.1.0.1/24", "10.5.0.1/32")
 	first.Machine(macA, "10.1.0.5")
@@ -137,6 +138,7 @@ func checkBad(t *testing.T, want string, r Request) {
 // A sweep ends with its context, and tells what it saw until then; meanwhile it
 // says how far it is.
 func TestCutOff(t *testing.T) {
+	t.Parallel()
 	l := lan(t)
 	l.Wire("10.9.0.1/16").Machine(macA, "10.9.0.9")
 	for _, rate := range []int{100, 2000} {
@@ -177,6 +179,7 @@ func TestCutOff(t *testing.T) {
 // What was lost in this machine's own receive buffer is asked for again, and
 // told if it stays lost.
 func TestLostHere(t *testing.T) {
+	t.Parallel()
 	l := lan(t)
 	l.Wire("10.9.0.1/20").Fill("10.9.0.0/20", "10.9.0.1")
 	for _, tt := range []struct {
@@ -215,6 +218,7 @@ func TestLostHere(t *testing.T) {
 
 // An interface that goes away meanwhile ends the sweep there, with the reason.
 func TestInterfaceGone(t *testing.T) {
+	t.Parallel()
 	l := lan(t)
 	l.Wire("10.9.0.1/16")
 	var reports []SubnetReport
@@ -238,6 +242,7 @@ func TestInterfaceGone(t *testing.T) {
 }
 
 func TestLookup(t *testing.T) {
+	t.Parallel()
 	l := lan(t)
 	l.Wire("10.9.0.1/24")
 	w := l.Wire("10.8.0.1/24")
@@ -288,7 +293,7 @@ func TestLookup(t *testing.T) {
 		conn, err := dial(t.Context())
 		if err == nil {
 			k := &kernel{}
-			err = errors.Join(k.knock(conn, addr("10.8.0.5")), conn.Close())
+			err = errors.Join(k.knock(t.Context(), conn, addr("10.8.0.5")), conn.Close())
 		}
 		if err != nil {
 			t.Error(err)

@@ -1,6 +1,7 @@
 package neighbour
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -41,6 +42,7 @@ func TestDense(t *testing.T) {
 
 // A few machines in much emptiness, among them BMCs; one BMC is missing.
 func TestSparse(t *testing.T) {
+	t.Parallel()
 	l := lan(t)
 	w := l.Wire("10.9.0.1/20")
 	w.Machine(macA, "10.9.0.9")
@@ -71,6 +73,7 @@ func TestSparse(t *testing.T) {
 // Without CAP_NET_RAW small subnets are swept all the same, with a note; a BMC
 // that moved is found where it is, not where the kernel remembers it.
 func TestUnprivileged(t *testing.T) {
+	t.Parallel()
 	t.Run("dense", func(t *testing.T) {
 		t.Parallel()
 		l := lan(t)
@@ -114,8 +117,48 @@ func TestUnprivileged(t *testing.T) {
 	})
 }
 
+// The kernel's table is not filled to its last entry, for this machine has others
+// to speak with; and that a sweep was cut short for it is told.
+func TestTableFull(t *testing.T) {
+	t.Parallel()
+	l := lan(t)
+	l.Wire("10.9.0.1/24").Fill("10.9.0.0/24", "10.9.0.1")
+	w := l.Wire("10.8.0.1/24")
+	w.Machine(macA, "10.8.0.5")
+	subnets := prefixes("10.8.0.0/30", "10.9.0.0/24")
+	var err error
+	ledger := newLedger(nil)
+	l.Do(func() {
+		var n *network
+		if n, err = look(); err != nil {
+			return
+		}
+		for _, subnet := range subnets {
+			p, perr := n.path(subnet)
+			err = errors.Join(err, perr)
+			ledger.targets = append(ledger.targets, newTarget(subnet, p, n.own))
+		}
+		if err == nil {
+			k := &kernel{ledger: ledger, targets: ledger.targets, pacer: newPacer(kernelRate), began: time.Now(), entries: 100 + spareEntries}
+			k.sweep(t.Context())
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, large := ledger.targets[0], ledger.targets[1]
+	if small.err != nil || small.nAsked != 2 {
+		t.Errorf("%d of %s asked, %v", small.nAsked, small.subnet, small.err)
+	}
+	if large.nAsked < 100 || large.nAsked == large.total() || large.nAnswered < 100 || large.err == nil ||
+		!strings.Contains(large.err.Error(), "10.9.0.0/24 stopped after") || !strings.Contains(large.err.Error(), "gc_thresh3 (356)") {
+		t.Errorf("%d of %s asked, %d answered, %v", large.nAsked, large.subnet, large.nAnswered, large.err)
+	}
+}
+
 // The sweep ends once each wanted MAC was seen, on whatever interface.
 func TestStopsEarly(t *testing.T) {
+	t.Parallel()
 	l := lan(t)
 	l.Wire("10.9.0.1/16").Machine(macA, "10.9.0.9")
 	l.Wire("10.10.0.1/16").Machine(macB, "10.10.0.10")
@@ -131,6 +174,7 @@ func TestStopsEarly(t *testing.T) {
 }
 
 func TestDuplicates(t *testing.T) {
+	t.Parallel()
 	l := lan(t)
 	w := l.Wire("10.9.0.1/24")
 	w.Machine(macA, "10.9.0.5", "10.9.0.6")
@@ -155,6 +199,7 @@ func TestDuplicates(t *testing.T) {
 
 // A BMC that changes its address is found again, and the newer sighting wins.
 func TestMoves(t *testing.T) {
+	t.Parallel()
 	l := lan(t)
 	w := l.Wire("10.9.0.1/24")
 	bmc := w.Machine(macA, "10.9.0.5")

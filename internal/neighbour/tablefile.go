@@ -64,6 +64,12 @@ func Open(o Options) (*Table, error) {
 	if err != nil {
 		return nil, cannot("read", o.Path, err)
 	}
+	t.load(bindings)
+	return t, nil
+}
+
+// load takes over what was written down before.
+func (t *Table) load(bindings []Binding) {
 	for _, b := range bindings {
 		// Written while the clock was ahead: worth less than whatever is seen now.
 		if b.Seen.After(t.now()) {
@@ -72,7 +78,6 @@ func Open(o Options) (*Table, error) {
 		t.bind(b)
 	}
 	t.saved = maps.Clone(t.bound)
-	return t, nil
 }
 
 // unsaved says whether there is something that is worth writing down.
@@ -176,9 +181,15 @@ func parse(data []byte) ([]Binding, error) {
 	return c.Bindings, nil
 }
 
+// encode is what parse reads, for people to read too.
+func encode(bindings []Binding) ([]byte, error) {
+	data, err := json.MarshalIndent(content{Version: fileVersion, Bindings: bindings}, "", "\t")
+	return append(data, '\n'), err
+}
+
 // write replaces the file so that a crash leaves the old one or the new one.
 func (f *file) write(bindings []Binding) error {
-	data, err := json.MarshalIndent(content{Version: fileVersion, Bindings: bindings}, "", "\t")
+	data, err := encode(bindings)
 	if err != nil {
 		return err
 	}
@@ -190,7 +201,7 @@ func (f *file) write(bindings []Binding) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(data, '\n'))
+	_, err = w.Write(data)
 	if err == nil {
 		err = w.Sync()
 	}

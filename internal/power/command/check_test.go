@@ -45,7 +45,7 @@ func TestCheck(t *testing.T) {
 		{"a function", on("a '{{exec `sh`}}'"), []string{`power_on.cmd 1: function "exec" not defined`}},
 		{"an unknown variable", on("a {{.pasword}}"), []string{"power_on.cmd has the unknown variable {{.pasword}}; did you mean password?"}},
 		{"unknown variables anywhere", command.Adapter{Off: command.Command{
-			Cmd:   `a '{{if .a}}{{.b}}{{else}}{{$.c}}{{end}}' '{{with .d}}{{.e}}{{end}}{{range .f}}{{else}}{{.g}}{{end}}' '{{define "t"}}{{.h}}{{end}}{{template "t" .i}}' '{{printf "%s" (len .j)}}{{$k := .l}}{{$k}}' {{.a}}`,
+			Cmd:   `a '{{if .a}}{{.b}}{{else}}{{$.c}}{{end}}' '{{with .d}}{{.e}}{{end}}{{range .f}}{{else}}{{.g}}{{end}}' '{{template "t" .h}}{{define "t"}}{{.i}}{{end}}' '{{printf "%s" (len .j)}}{{$k := .l}}{{$k}}' {{.a}}`,
 			Env:   map[string]string{"E": "{{.m}}"},
 			Stdin: "{{.n}}",
 		}}, unknown("power_off.cmd", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "l", "power_off.env.E", "m", "power_off.stdin", "n")},

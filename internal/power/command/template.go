@@ -47,7 +47,9 @@ func compileText(where, s string) (text, error) {
 		return text{}, fmt.Errorf("%s%s", strings.TrimPrefix(err.Error(), "template: "+where+":"), hint)
 	}
 	t := text{where: where, tree: tree}
-	for _, each := range tree.Templates() {
+	all := tree.Templates()
+	slices.SortFunc(all, func(a, b *template.Template) int { return strings.Compare(a.Name(), b.Name()) })
+	for _, each := range all {
 		if each.Tree != nil {
 			t.note(each.Root)
 		}

@@ -20,7 +20,7 @@ systemd       systemd-analyze
 zstd          zstd
 '
 # What installs a service that would start: it is for the tests to start.
-services=(tftpd-hpa)
+services=(tftpd-hpa openipmi)
 
 missing() {
   while read -r package proof; do

@@ -76,7 +76,10 @@ func StartIPMI(addr string, a Account, m *Machine) (*IPMI, error) {
 		return nil, fmt.Errorf("fake BMC: %w", err)
 	}
 
-	w := &wire{conn: conn}
+	w := &wire{conn: conn, holds: func(session uint32) bool {
+		_, err := b.Sessions.Get(session)
+		return err == nil
+	}}
 	ctx, cancel := context.WithCancel(context.Background())
 	i := &IPMI{wire: w, bmc: b, server: server.NewServer(b, w), stop: cancel}
 	i.serving.Go(func() { _ = i.server.Serve(ctx) })

@@ -9,6 +9,8 @@ import (
 // wire is the socket of a BMC, where its answers can be tampered with.
 type wire struct {
 	conn *net.UDPConn
+	// holds says whether the BMC still holds a session.
+	holds func(session uint32) bool
 
 	mu       sync.Mutex
 	tamper   func([]byte) [][]byte
@@ -52,6 +54,11 @@ func (w *wire) note(b []byte) {
 	}
 	if w.sessions == nil {
 		w.sessions = map[uint32]bool{}
+	}
+	for id := range w.sessions {
+		if !w.holds(id) {
+			delete(w.sessions, id)
+		}
 	}
 	w.sessions[binary.LittleEndian.Uint32(b[header+8:])] = true
 }

@@ -124,7 +124,7 @@ func TestNoSessionFree(t *testing.T) {
 // A BMC that moved is asked at its new address, and the old one is left alone.
 func TestAddressChanges(t *testing.T) {
 	m1, old := fake(t, powertest.Well)
-	m2, err := new(fakebmc.Machine), error(nil)
+	m2 := new(fakebmc.Machine)
 	at := netip.AddrPortFrom(netip.MustParseAddr("127.83.0.2"), old.Addr().Port())
 	moved, err := fakebmc.StartIPMI(at.String(), fakebmc.Account{User: user, Password: pxepilot.NewSecret(powertest.Password)}, m2)
 	if err != nil {

@@ -24,11 +24,12 @@ const (
 	slack = time.Second
 )
 
-// start makes the one machine of a test, and wants no goroutine to be left.
-func start(t *testing.T, f Fixture, b Behaviour) Machine {
+// start makes the one machine of a test, whose BMC does what it is told, and
+// wants no goroutine to be left.
+func start(t *testing.T, f Fixture) Machine {
 	t.Helper()
 	leaveNothing(t)
-	return start1(t, f, b)
+	return start1(t, f, Well)
 }
 
 // leaveNothing wants no goroutine to be left when everything has ended that the
@@ -89,7 +90,7 @@ func testState(t *testing.T, f Fixture) {
 	if !f.State {
 		return
 	}
-	m := start(t, f, Well)
+	m := start(t, f)
 	for _, on := range []bool{false, true, false, false, true} {
 		m.press(on)
 		want := pxepilot.PowerOff
@@ -106,7 +107,7 @@ func testState(t *testing.T, f Fixture) {
 func testActions(t *testing.T, f Fixture) {
 	for _, a := range f.Actions {
 		t.Run(string(a), func(t *testing.T) {
-			m := start(t, f, Well)
+			m := start(t, f)
 			on := a != pxepilot.ActionOff && a != pxepilot.ActionSoftOff
 			// Switching off what is off proves nothing; cycle and reset are
 			// for machines that run (IPMI 2.0 section 28.3).
@@ -138,7 +139,7 @@ func testBootNext(t *testing.T, f Fixture) {
 	for _, d := range f.Devices {
 		for _, fw := range everyFirmware {
 			t.Run(string(d)+"-"+string(fw), func(t *testing.T) {
-				m := start(t, f, Well)
+				m := start(t, f)
 				if err := m.Controller.BootNext(within(t, patience), d, fw); err != nil {
 					t.Fatalf("BootNext(%s, %q): %v", d, fw, err)
 				}
@@ -157,7 +158,7 @@ func testBootNext(t *testing.T, f Fixture) {
 		return
 	}
 	t.Run("the-last-one-counts", func(t *testing.T) {
-		m := start(t, f, Well)
+		m := start(t, f)
 		for _, d := range f.Devices {
 			if err := m.Controller.BootNext(within(t, patience), d, ""); err != nil {
 				t.Fatalf("BootNext(%s): %v", d, err)
@@ -170,7 +171,7 @@ func testBootNext(t *testing.T, f Fixture) {
 }
 
 func testUnsupported(t *testing.T, f Fixture) {
-	m := start(t, f, Well)
+	m := start(t, f)
 	want := func(what string, err error) {
 		t.Helper()
 		if !errors.Is(err, errors.ErrUnsupported) {
@@ -202,7 +203,7 @@ func testUnsupported(t *testing.T, f Fixture) {
 // testClose wants Close to be harmless at any time: before anything was asked,
 // twice, and in between, for the next call opens what it needs again.
 func testClose(t *testing.T, f Fixture) {
-	m := start(t, f, Well)
+	m := start(t, f)
 	closing := func() {
 		t.Helper()
 		for range 2 {
@@ -231,7 +232,7 @@ func (f Fixture) harmless(t *testing.T, m Machine) error {
 }
 
 func testConcurrent(t *testing.T, f Fixture) {
-	m := start(t, f, Well)
+	m := start(t, f)
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {

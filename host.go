@@ -18,7 +18,7 @@ type Host struct {
 	UUID        UUID              // SMBIOS system UUID; zero when not told
 	Serial      string            // as the loader reports it; empty when not told
 	IP          netip.Addr        // the address that DHCP gives it; zero when not told
-	// At most one of the next three drives the host's power, Wake-on-LAN besides.
+	// At most one of the next four drives the host's power.
 	IPMI       *IPMI
 	Redfish    *Redfish
 	Management *Management

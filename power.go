@@ -67,7 +67,7 @@ func (v *PowerView) Of(h *Host) (k PowerKnowledge, ok bool) {
 type Credentials struct {
 	Username     string
 	Password     Secret
-	PasswordFile string // absolute path of a file to read it from, each time that the file changed
+	PasswordFile string // file to read it from, each time that it is needed
 	PasswordEnv  string // environment variable to read it from
 }
 

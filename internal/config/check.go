@@ -14,7 +14,9 @@ import (
 func (r *reader) check(site fields) {
 	r.missing(site)
 	inside := r.checkDirectory()
-	r.checkHosts()
+	r.checkBMCs(r.checkHosts())
+	r.checkAdapters()
+	r.checkFiles()
 	r.checkLoaders(inside)
 	r.checkLinks(inside)
 	r.config.Hosts = make([]*pxepilot.Host, len(r.hosts))
@@ -56,10 +58,13 @@ func (r *reader) checkDirectory() string {
 	return ""
 }
 
-// checkHosts tells which hosts share a name or an address.
-func (r *reader) checkHosts() {
+// A card is one of the MAC addresses of one of the hosts.
+type card struct{ host, index int }
+
+// checkHosts tells which hosts share a name or an address, and returns whose
+// each address is.
+func (r *reader) checkHosts() map[pxepilot.MAC]card {
 	names := make(map[string]int, len(r.hosts))
-	type card struct{ host, index int }
 	macs := make(map[pxepilot.MAC]card, 2*len(r.hosts))
 	for i := range r.hosts {
 		e := &r.hosts[i]
@@ -84,6 +89,7 @@ func (r *reader) checkHosts() {
 			e.bad = true
 		}
 	}
+	return macs
 }
 
 // checkLoaders tells which loaders share a link, and which hosts name loaders

@@ -7,8 +7,8 @@
 // "00:00:00:00:00:01" stays as it is.
 //
 // source.go reads files, compose.go makes nodes of them, node.go makes Go values
-// of nodes, host.go and site.go are the schema, and check.go compares what only
-// shows once everything was read.
+// of nodes; site.go, host.go and the files named after their sections are the
+// schema; check.go and power.go compare what only shows once everything was read.
 package config
 
 import (
@@ -30,6 +30,7 @@ type Config struct {
 	Files          []string         // every file that was read, Path first
 	HostsDirectory string           // where further hosts are; empty when not told
 	Hosts          []*pxepilot.Host // in the order of Files, then of the lines
+	Adapters       []pxepilot.Adapter
 	TFTP           TFTP
 	Configuration  Configuration
 	Server         Server
@@ -101,14 +102,20 @@ const mostProblems = 1000
 //
 // The error is of type Errors. With it comes a Config that holds only what is
 // needed to notice that the files were mended: Path, Files and HostsDirectory.
-func Load(path string) (*Config, error) {
-	return load(path, pieceSize)
+func Load(path string, options ...Option) (*Config, error) {
+	return load(path, pieceSize, options...)
 }
 
-func load(path string, piece int) (*Config, error) {
+// An Option is more that Load is told.
+type Option func(*reader)
+
+func load(path string, piece int, options ...Option) (*Config, error) {
 	r := &reader{
 		config: &Config{Path: path, Server: Server{Port: 3478}},
 		piece:  piece,
+	}
+	for _, o := range options {
+		o(r)
 	}
 	site := r.site()
 	if r.read(path, site) {

@@ -85,13 +85,19 @@ func TestSeed(t *testing.T) {
 const reference = "../../packaging/pxe-pilot.yml"
 
 func TestReference(t *testing.T) {
-	got, err := Load(reference)
+	text, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, "pxe-pilot.yml", string(text), "secrets/bmc", "hunter2\n")
+	got, err := Load(path, WithCommands(words))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(got.Warnings) > 0 {
 		t.Error("warnings:", got.Warnings)
 	}
+	credentials := pxepilot.Credentials{Username: "admin", PasswordFile: filepath.Join(filepath.Dir(path), "secrets/bmc")}
 	want := &pxepilot.Host{
 		Name:        "web1",
 		MACs:        []pxepilot.MAC{mac(t, "525400000001"), mac(t, "525400000101")},
@@ -101,12 +107,25 @@ func TestReference(t *testing.T) {
 		Serial:      "5CG1234XYZ",
 		IP:          netip.MustParseAddr("10.0.0.11"),
 		IPMI: &pxepilot.IPMI{
-			Hostname: "web1-bmc.example.net", Port: 623, Interface: "lanplus", CipherSuite: 17,
-			Credentials: pxepilot.Credentials{Username: "admin", PasswordFile: "../../packaging/secrets/bmc"},
+			Hostname: "web1-bmc.example.net", Port: 623, Interface: "lanplus", CipherSuite: 17, Credentials: credentials,
 		},
 	}
 	want.UUID, _ = pxepilot.ParseUUID("4c4c4544-0035-3010-8048-b4c04f333732")
 	if d := cmp.Diff(want, got.Hosts[0], equal); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(&pxepilot.Redfish{
+		URL: "https://app1-bmc.example.net", Credentials: credentials,
+		Fingerprint: "3fa10c5e7790b2d4186bcc039de144258af6701b52c9ee3d0794ab60d81f3285",
+	}, got.Hosts[2].Redfish, equal); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(&pxepilot.Management{
+		Adapter: "strip", Address: "10.0.8.20", Vars: []pxepilot.Var{{Name: "outlet", Value: pxepilot.NewSecret("7")}},
+	}, got.Hosts[3].Management, equal); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(&pxepilot.WakeOnLAN{Broadcast: netip.MustParseAddr("10.0.0.255")}, got.Hosts[4].WakeOnLAN, equal); d != "" {
 		t.Error(d)
 	}
 	if d := cmp.Diff([]pxepilot.Bootloader{
@@ -126,10 +145,16 @@ func TestReferenceIsWhole(t *testing.T) {
 	}
 	off := regexp.MustCompile(`(?m)^( *)#([a-z])`)
 	text := off.ReplaceAllString(string(data), "$1$2")
-	for _, other := range []string{`      password_file: secrets/bmc`, `      password_env: BMC_PASSWORD`} {
+	for _, other := range []string{
+		`      password_file: secrets/bmc`, `      password_env: BMC_PASSWORD`,
+		`      ca_file: tls/bmc-ca.pem`, `      insecure: true`, `      interface: eth0`,
+	} {
+		if !strings.Contains(text, other+"\n") {
+			t.Errorf("the reference file does not show %s", other)
+		}
 		text = strings.Replace(text, other+"\n", "", 1)
 	}
-	got, err := Load(write(t, "pxe-pilot.yml", text, "hosts.d/a.yml", "hosts: []"))
+	got, err := Load(write(t, "pxe-pilot.yml", text, "hosts.d/a.yml", "hosts: []"), WithCommands(words))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +180,16 @@ func allKeys(t *testing.T) []string {
 	t.Helper()
 	_, err := Load(write(t, "c.yml", `
 qqqqqqqqqqqq: 1
-hosts: [{name: a, mac_addresses: [525400000001], qqqqqqqqqqqq: 1, ipmi: {hostname: b, qqqqqqqqqqqq: 1}}]
+hosts:
+  - {name: a, mac_addresses: [525400000001], qqqqqqqqqqqq: 1, ipmi: {hostname: b, qqqqqqqqqqqq: 1}}
+  - {name: b, mac_addresses: [525400000002], redfish: {url: "https://b", qqqqqqqqqqqq: 1}}
+  - {name: c, mac_addresses: [525400000003], management: {adapter: a, qqqqqqqqqqqq: 1, vars: [{name: b, value: c, qqqqqqqqqqqq: 1}]}}
+  - {name: d, mac_addresses: [525400000004], wol: {broadcast: 10.0.0.255, qqqqqqqqqqqq: 1}}
+host_management_adapters:
+  - name: a
+    qqqqqqqqqqqq: 1
+    power_status: {cmd: a, pattern_on: a, pattern_off: b, qqqqqqqqqqqq: 1}
+    power_on: {cmd: a, qqqqqqqqqqqq: 1}
 tftp: {root: /a, qqqqqqqqqqqq: 1}
 configuration: {directory: /a/b, qqqqqqqqqqqq: 1, bootloaders: [{name: grub, qqqqqqqqqqqq: 1}]}
 server: {qqqqqqqqqqqq: 1, tls: {certificate: a, key: b, qqqqqqqqqqqq: 1}}
@@ -171,7 +205,7 @@ server: {qqqqqqqqqqqq: 1, tls: {certificate: a, key: b, qqqqqqqqqqqq: 1}}
 		}
 		keys = append(keys, strings.Split(list, ", ")...)
 	}
-	if len(keys) < 40 {
+	if len(keys) < 78 {
 		t.Fatalf("only %d keys", len(keys))
 	}
 	return keys

@@ -20,7 +20,7 @@ func told(t *testing.T, files ...string) string {
 
 func toldOf(t *testing.T, path string) string {
 	t.Helper()
-	c, err := Load(path)
+	c, err := Load(path, WithCommands(words))
 	var all Errors
 	if !errors.As(err, &all) {
 		t.Fatalf("got %v and %v; want Errors", c, err)
@@ -74,12 +74,25 @@ func TestNoMessageTellsASecret(t *testing.T) {
 		"hunter2: hunter2", "\"hunter2", "'hunter2", "\"hunter2\\q\"", "hunter2hunter2hunter2", "\"hunter2\\0\"", "|hunter2", ">\nhunter2",
 		"!<hunter2> a", "!hunter2!a b", "- hunter2", "? hunter2", "\thunter2 : a", "hunter2 #\n  x", "&a *hunter2",
 	} {
-		for _, key := range []string{"password", "password_file", "password_env", "pasword"} {
-			text := "hosts:\n  - name: h1\n    mac_addresses: [525400000001]\n    ipmi:\n      hostname: a\n      " +
-				key + ": " + value + "\n      " + key + ": hunter2\n" + site
+		host := "hosts:\n  - name: h1\n    mac_addresses: [525400000001]\n    "
+		for _, under := range []string{
+			host + "ipmi:\n      hostname: a\n      password", host + "ipmi:\n      hostname: a\n      password_file",
+			host + "ipmi:\n      hostname: a\n      password_env", host + "ipmi:\n      hostname: a\n      pasword",
+			host + "redfish:\n      url: https://a\n      username: b\n      password", host + "redfish:\n      url",
+			host + "redfish:\n      fingerprint",
+			host + "management:\n      adapter: a\n      vars:\n      - name: b\n        value",
+			"host_management_adapters:\n  - name: a\n    vars:\n    - name: b\n      value",
+			"host_management_adapters:\n  - name: a\n    power_on:\n      cmd", "host_management_adapters:\n  - name: a\n    power_on:\n      stdin",
+			"host_management_adapters:\n  - name: a\n    power_on:\n      cmd: a\n      env:\n        B",
+		} {
+			indent, key := "", under[strings.LastIndexByte(under, '\n')+1:]
+			for strings.HasPrefix(key, " ") {
+				indent, key = indent+" ", key[1:]
+			}
+			text := under + ": " + value + "\n" + indent + key + ": hunter2\n" + site
 			_, err := Load(write(t, "c.yml", text))
 			if err == nil || strings.Contains(err.Error(), secret) {
-				t.Errorf("%s: %s: %v", key, value, err)
+				t.Errorf("%s: %s: %v", under, value, err)
 			}
 		}
 	}
@@ -95,8 +108,9 @@ hosts:
 `+site)
 	for mode, first := range map[os.FileMode]string{
 		0o600: "",
-		0o644: "c.yml: holds a password and others can read it (mode 0644); chmod 0600 c.yml\n",
-		0o640: "c.yml: holds a password and others can read it (mode 0640); chmod 0600 c.yml\n",
+		0o640: "",
+		0o644: "c.yml: holds a password and is open to everyone here (mode 0644); chmod 0600 c.yml, or 0640 with a group of its own\n",
+		0o602: "c.yml: holds a password and is open to everyone here (mode 0602); chmod 0600 c.yml, or 0640 with a group of its own\n",
 	} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)

@@ -20,6 +20,8 @@ type entry struct {
 	name        place   // of its name
 	macs        []place // of each address
 	bootloaders []place // of each name
+	bmc         place   // of its name, address or URL
+	bmcMAC      place   // of its MAC address
 }
 
 // furtherHosts is the top level of a file of the hosts directory.
@@ -97,7 +99,10 @@ func (r *reader) readHost(n *yaml.Node) {
 		{key: "uuid", read: func(v *yaml.Node) { h.UUID = r.uuid(v) }},
 		{key: "serial", read: func(v *yaml.Node) { h.Serial, _ = r.word(v, "serial") }},
 		{key: "ip", read: func(v *yaml.Node) { h.IP = r.address(v, "ip") }},
-		{key: "ipmi", read: func(v *yaml.Node) { h.IPMI = r.ipmi(v) }},
+		{key: "ipmi", read: func(v *yaml.Node) { h.IPMI = r.ipmi(v, &e) }},
+		{key: "redfish", read: func(v *yaml.Node) { h.Redfish = r.redfish(v, &e) }},
+		{key: "management", read: func(v *yaml.Node) { h.Management = r.management(v, &e) }},
+		{key: "wol", read: func(v *yaml.Node) { h.WakeOnLAN = r.wakeOnLAN(v) }},
 	}
 	if !r.object(n, "hosts[]", f) {
 		return
@@ -108,7 +113,23 @@ func (r *reader) readHost(n *yaml.Node) {
 	if f.at("mac_addresses") == nil {
 		r.tell(e.at, "a host without mac_addresses; list the address of every network card that may boot")
 	}
+	r.oneDriver(h, f)
 	r.hosts = append(r.hosts, e)
+}
+
+// oneDriver tells where more than one thing would drive the power of a host.
+func (r *reader) oneDriver(h *pxepilot.Host, f fields) {
+	var first *yaml.Node
+	for _, key := range [...]string{"ipmi", "redfish", "management", "wol"} {
+		switch k := f.at(key); {
+		case k == nil, key == "wol" && h.WakeOnLAN == nil: // it may be said to be false
+		case first == nil:
+			first = k
+		default:
+			r.wrong(k, "%s contradicts %s in line %d; only one of them may drive the power of a host, so remove the other",
+				key, first.Value, r.line+first.Line)
+		}
+	}
 }
 
 // name is text that will become a file name; it is empty where it cannot.
@@ -209,11 +230,16 @@ func (r *reader) endpoint(n *yaml.Node, what string) (string, bool) {
 	if a, err := netip.ParseAddr(s); err == nil {
 		return a.String(), true
 	}
-	if len(s) > 253 || !hostname.MatchString(s) {
+	if !isEndpoint(s) {
 		r.wrong(follow(n), "%s is %s; want a host name or an IP address, without a port", what, pxepilot.Quote(s))
 		return "", false
 	}
 	return s, true
+}
+
+func isEndpoint(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil || len(s) <= 253 && hostname.MatchString(s)
 }
 
 // hostname is that of RFC 1123 section 2.1, with the underscores that are in

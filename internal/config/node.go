@@ -17,12 +17,17 @@ type reader struct {
 	config   *Config
 	hosts    []entry
 	loaders  []loader
+	adapters []adapter // parallel to config.Adapters
+	managed  []managed
 	problems []finding
 	untold   int // problems that were too many to keep
 	warnings []finding
 
 	hostsDirectory place // of the key
 	directoryAt    place // of configuration.directory
+
+	commands Commands // what knows of adapters' commands
+	files    []file
 
 	// Of the file that is being read:
 	file     int  // its index in config.Files

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,8 +44,8 @@ const whole = math.MaxInt / 2
 // that differs.
 func both(t *testing.T, path string, piece int) (*Config, error) {
 	t.Helper()
-	want, wantErr := load(path, whole)
-	got, gotErr := load(path, piece)
+	want, wantErr := load(path, whole, WithCommands(words))
+	got, gotErr := load(path, piece, WithCommands(words))
 	if d := cmp.Diff(fmt.Sprint(wantErr), fmt.Sprint(gotErr)); d != "" {
 		t.Error("errors differ in pieces:", d)
 	}
@@ -164,6 +166,11 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Add(large(3))
 	f.Add([]byte("hosts:\n  - &a {name: a, mac_addresses: [525400000001]}\n  - {<<: *a, name: b}\n" + site))
+	f.Add([]byte("hosts:\n  - {name: a, mac_addresses: [525400000001], redfish: {url: \"https://[fd00::1]:1\", username: a, password: b, insecure: true}}\n" +
+		"  - {name: b, mac_addresses: [525400000002], management: {adapter: x, ip_address: 10.0.0.1, vars: [{name: a, value: b}]}}\n" +
+		"  - {name: c, mac_addresses: [525400000003], wol: {broadcast: 10.0.0.255}}\n  - {name: d, mac_addresses: [525400000004], wol: true}\n" +
+		"host_management_adapters:\n  - name: x\n    vars: [{name: c, value: d}]\n" +
+		"    power_status: {cmd: \"{{.ip_address}} {{.a}}\", pattern_on: a, pattern_off: b, env: {A: \"{{.c}}\"}, stdin: a}\n" + site))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := both(t, write(t, "c.yml", string(text)), 8)
 		if err == nil {
@@ -212,17 +219,45 @@ func holds(t *testing.T, c *Config) {
 				t.Errorf("bootloader %q is not declared", b)
 			}
 		}
+		drivers := 0
 		if i := h.IPMI; i != nil {
-			told := 0
-			for _, is := range []bool{i.Password.IsSet(), i.PasswordFile != "", i.PasswordEnv != ""} {
-				if is {
-					told++
-				}
-			}
-			if told > 1 || i.Port < 1 || i.Port > 65535 || i.Interface != "lanplus" || i.CipherSuite < -1 ||
+			drivers++
+			if sources(i.Credentials) > 1 || i.Port < 1 || i.Port > 65535 || i.Interface != "lanplus" || i.CipherSuite < -1 ||
 				i.Hostname == "" && (i.MAC.IsZero() || len(i.Subnets) == 0) {
 				t.Errorf("ipmi of %s: %+v", h.Name, i)
 			}
+		}
+		if i := h.Redfish; i != nil {
+			drivers++
+			u, err := url.Parse(i.URL)
+			if err != nil || u.Host == "" || u.Path != "" || u.User != nil || u.Scheme != "https" && !i.Insecure || sources(i.Credentials) > 1 ||
+				i.CAFile != "" && i.Fingerprint != "" || i.Insecure && i.CAFile+i.Fingerprint != "" || len(i.Fingerprint)%64 != 0 {
+				t.Errorf("redfish of %s: %+v, %v", h.Name, i, err)
+			}
+		}
+		if i := h.Management; i != nil {
+			drivers++
+			named := func(a pxepilot.Adapter) bool { return a.Name == i.Adapter }
+			if !slices.ContainsFunc(c.Adapters, named) || i.Address == "" && i.MAC.IsZero() != (len(i.Subnets) == 0) {
+				t.Errorf("management of %s: %+v", h.Name, i)
+			}
+			unique(t, i.Vars)
+		}
+		if i := h.WakeOnLAN; i != nil {
+			drivers++
+			if i.Broadcast.IsValid() && i.Interface != "" {
+				t.Errorf("wol of %s: %+v", h.Name, i)
+			}
+		}
+		if drivers > 1 {
+			t.Errorf("%s has %d drivers", h.Name, drivers)
+		}
+	}
+	for i, a := range c.Adapters {
+		unique(t, a.Vars)
+		if a.Status.Line+a.On.Line+a.Off.Line+a.Reset.Line == "" || a.Status.Line != "" && (a.PatternOn == "" || a.PatternOff == "") ||
+			slices.ContainsFunc(c.Adapters[:i], func(b pxepilot.Adapter) bool { return a.Name == b.Name }) {
+			t.Errorf("adapter %+v", a)
 		}
 	}
 	root, dir := c.TFTP.Root, c.Configuration.Directory
@@ -232,6 +267,26 @@ func holds(t *testing.T, c *Config) {
 	}
 	if c.Server.Port < 0 || c.Server.Port > 65535 {
 		t.Errorf("port %d", c.Server.Port)
+	}
+}
+
+// sources counts those of a password.
+func sources(c pxepilot.Credentials) (told int) {
+	for _, is := range []bool{c.Password.IsSet(), c.PasswordFile != "", c.PasswordEnv != ""} {
+		if is {
+			told++
+		}
+	}
+	return told
+}
+
+func unique(t *testing.T, vars []pxepilot.Var) {
+	t.Helper()
+	for i, v := range vars {
+		if !variable.MatchString(v.Name) || v.Name == addressVariable ||
+			slices.ContainsFunc(vars[:i], func(w pxepilot.Var) bool { return w.Name == v.Name }) {
+			t.Errorf("variables %+v", vars)
+		}
 	}
 }
 

@@ -20,6 +20,9 @@ func (r *reader) site() fields {
 				r.config.HostsDirectory, r.hostsDirectory = r.beside(s), r.at(follow(v))
 			}
 		}},
+		{key: "host_management_adapters", read: func(v *yaml.Node) {
+			r.list(v, "host_management_adapters", "a list of adapters", r.adapter)
+		}},
 		{key: "tftp", read: r.tftp},
 		{key: "configuration", read: r.configuration},
 		{key: "server", read: r.server},

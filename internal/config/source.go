@@ -34,8 +34,8 @@ func (r *reader) read(path string, top fields) bool {
 	if err != nil {
 		r.tell(r.whole(err), "%s", message(err))
 	}
-	if r.password && mode&0o044 != 0 {
-		r.warn(r.here(), "holds a password and others can read it (mode %04o); chmod 0600 %s", mode, path)
+	if r.password && mode&others != 0 {
+		r.warn(r.here(), "holds a password and %s", openToOthers(mode, path))
 	}
 	return ok
 }

@@ -1,7 +1,7 @@
 // Package fakebmc makes BMCs of nothing: they speak true IPMI 2.0 (RMCP+) on
 // loopback addresses and act on machines that are a few variables. Tests use
 // them, and the demo site, which has no machines. They are no place for secrets:
-// whoever reaches the address can guess for as long as he likes.
+// whoever reaches the address can guess for as long as they like.
 package fakebmc
 
 import (
@@ -116,11 +116,9 @@ func (i *IPMI) Addr() netip.AddrPort {
 
 // SetSilent makes the BMC hear nothing, or hear again.
 func (i *IPMI) SetSilent(silent bool) {
-	if silent {
-		i.Tamper(func([]byte) [][]byte { return nil })
-	} else {
-		i.Tamper(nil)
-	}
+	i.wire.mu.Lock()
+	defer i.wire.mu.Unlock()
+	i.wire.silent = silent
 }
 
 // Tamper has f see every datagram that the BMC would send and say what is sent

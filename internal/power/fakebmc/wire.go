@@ -13,19 +13,26 @@ type wire struct {
 	holds func(session uint32) bool
 
 	mu       sync.Mutex
+	silent   bool
 	tamper   func([]byte) [][]byte
 	asked    int
 	sessions map[uint32]bool // by the BMC's number, as its packets showed it
 }
 
 func (w *wire) ReadFrom(b []byte) (int, net.Addr, error) {
-	n, from, err := w.conn.ReadFromUDP(b)
-	if err == nil {
+	for {
+		n, from, err := w.conn.ReadFromUDP(b)
+		if err != nil {
+			return n, from, err
+		}
 		w.mu.Lock()
 		w.asked++
+		silent := w.silent
 		w.mu.Unlock()
+		if !silent {
+			return n, from, nil
+		}
 	}
-	return n, from, err
 }
 
 func (w *wire) WriteTo(b []byte, to net.Addr) (int, error) {

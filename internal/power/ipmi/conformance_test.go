@@ -89,7 +89,7 @@ func fake(t *testing.T, b powertest.Behaviour, suites ...int) (*fakebmc.Machine,
 	case powertest.Idle:
 		m.SetIdle(true)
 	case powertest.Mute:
-		m.Watch(func(pxepilot.PowerAction) { bmc.SetSilent(true) })
+		m.Watch(func(pxepilot.PowerAction) { bmc.Tamper(func([]byte) [][]byte { return nil }) })
 	case powertest.Nonsense:
 		bmc.Tamper(func(answer []byte) [][]byte {
 			garbage := make([]byte, len(answer))

@@ -132,8 +132,8 @@ func (c *Controller) BootNext(ctx context.Context, d pxepilot.BootDevice, f pxep
 	})
 }
 
-// Close ends the session, if there is one. The controller can be used again and
-// then opens another.
+// Close ends the session, if there is one, after the call that is under way.
+// The controller can be used again and then opens another.
 func (c *Controller) Close() error {
 	<-c.turn
 	defer func() { c.turn <- struct{}{} }()

@@ -70,7 +70,7 @@ func (s *Store[T]) Err() error {
 func (s *Store[T]) Reload() error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
-	began := time.Now()
+	began, before := time.Now(), follow(s.watched())
 	value, paths, err := s.load()
 	if err == nil {
 		s.current.Store(value)
@@ -89,7 +89,7 @@ func (s *Store[T]) Reload() error {
 
 	s.mu.Lock()
 	s.err, s.paths = err, paths
-	s.seen, s.began, s.settled = t.stamps, began, t.settled(began)
+	s.seen, s.began, s.settled = t.stamps, began, t.settled(began) && t.timelessIn(before)
 	s.mu.Unlock()
 	select {
 	case s.reloaded <- struct{}{}:

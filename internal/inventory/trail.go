@@ -3,6 +3,7 @@ package inventory
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -147,6 +148,21 @@ const unsure = 100 * time.Millisecond
 func (t *trail) settled(began time.Time) bool {
 	for _, s := range t.stamps {
 		if s.ctime > began.Add(-unsure).UnixNano() && s.ctime < began.Add(time.Hour).UnixNano() {
+			return false
+		}
+	}
+	return true
+}
+
+// timelessIn says whether what has no times to tell by (a directory on the way,
+// or nothing where something may be) was like that in an earlier trail. Of the
+// first trail nothing earlier is known.
+func (t *trail) timelessIn(before trail) bool {
+	if len(before.stamps) == 0 {
+		return true
+	}
+	for _, s := range t.stamps {
+		if s.ctime == 0 && !slices.Contains(before.stamps, s) {
 			return false
 		}
 	}

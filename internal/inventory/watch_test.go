@@ -342,6 +342,32 @@ func TestNoChangeIsOverlooked(t *testing.T) {
 }
 
 // Where somebody else reloads, the files of the new snapshot are watched.
+// What goes away between the end of a load and the look at what was loaded.
+func TestGoneRightAfterLoad(t *testing.T) {
+	for _, name := range []string{"etc/c.yml", "etc"} {
+		strike := make(chan func() error, 1)
+		s := watch(t, nil, func(store *Store[string]) {
+			load := store.load
+			store.load = func() (*string, []string, error) {
+				value, paths, err := load()
+				if err == nil && *value == "two" {
+					select {
+					case rename := <-strike:
+						err = rename()
+					default:
+					}
+				}
+				return value, paths, err
+			}
+		})
+		strike <- func() error { return os.Rename(s.path(name), s.path("away")) }
+		s.replace("etc/c.yml", "two")
+		s.until("two", true)
+		s.rename("away", name)
+		s.until("two", false)
+	}
+}
+
 func TestReloadBySomebodyElse(t *testing.T) {
 	s := watch(t, nil, nil)
 	s.mkdir("etc/hosts.d")

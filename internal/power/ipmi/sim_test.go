@@ -66,7 +66,7 @@ mc_enable 0x20
 `)
 	t.Cleanup(func() {
 		s.stop()
-		s.chassis("set", "power", "0")
+		s.press(false)
 	})
 	s.start()
 	return s

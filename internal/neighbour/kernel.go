@@ -54,8 +54,8 @@ func askKernel(ctx context.Context, l *ledger, targets []*target, rate int) {
 		t.started = k.began
 		if t.subnet.Bits() < kernelLargest {
 			l.end([]*target{t}, pxepilot.Errorf(pxepilot.Unavailable,
-				"subnet %s is larger than the /%d that can be swept without CAP_NET_RAW; grant it (AmbientCapabilities=CAP_NET_RAW, or "+
-					"setcap cap_net_raw+ep on the program), name a smaller subnet, or set ipmi.hostname", t.subnet, kernelLargest))
+				"subnet %s is larger than the /%d that can be swept without CAP_NET_RAW; grant it (in a systemd unit: "+
+					"AmbientCapabilities=CAP_NET_RAW, and AF_PACKET in RestrictAddressFamilies=), name a smaller subnet, or set ipmi.hostname", t.subnet, kernelLargest))
 			continue
 		}
 		k.targets = append(k.targets, t)

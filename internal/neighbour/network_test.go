@@ -3,6 +3,7 @@ package neighbour
 import (
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -140,5 +141,19 @@ func TestDump(t *testing.T) {
 	}
 	if _, err := dump(func() ([]int, error) { return nil, unix.EPERM }); err == nil {
 		t.Error("an error got lost")
+	}
+}
+
+func TestForbidden(t *testing.T) {
+	for err, want := range map[error]bool{
+		unix.EPERM:        true,
+		unix.EACCES:       true,
+		unix.EAFNOSUPPORT: true,
+		unix.ENODEV:       false,
+	} {
+		wrapped := &net.OpError{Op: "listen", Err: os.NewSyscallError("socket", err)}
+		if got := forbidden(wrapped); got != want {
+			t.Errorf("%v: got %t, want %t", err, got, want)
+		}
 	}
 }

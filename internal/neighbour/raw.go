@@ -57,8 +57,7 @@ type wire struct {
 	closing  atomic.Bool
 }
 
-// open opens the socket. The error wraps os.ErrPermission where CAP_NET_RAW is
-// missing.
+// open opens the socket.
 func (w *wire) open() error {
 	filter, err := repliesTo(w.path.source)
 	if err != nil {

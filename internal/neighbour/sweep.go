@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pxe-pilot/pxe-pilot"
 )
 
@@ -169,7 +171,7 @@ func (s *sweep) run(ctx context.Context, rate int) {
 	for _, w := range wires(s.ledger.targets, s.ledger, newPacer(rate)) {
 		err := w.open()
 		switch {
-		case errors.Is(err, os.ErrPermission):
+		case forbidden(err):
 			byKernel = append(byKernel, w.targets...)
 		case err != nil:
 			s.ledger.end(w.targets, pxepilot.Errorf(pxepilot.Unavailable,
@@ -190,6 +192,12 @@ func (s *sweep) run(ctx context.Context, rate int) {
 	for _, w := range byARP {
 		s.method(w.targets, ByARP, w.note())
 	}
+}
+
+// forbidden says whether raw sockets are not for us: no CAP_NET_RAW, or no
+// AF_PACKET in RestrictAddressFamilies= of systemd.
+func forbidden(err error) bool {
+	return errors.Is(err, os.ErrPermission) || errors.Is(err, unix.EAFNOSUPPORT)
 }
 
 func (s *sweep) method(targets []*target, m Method, note string) {

@@ -77,8 +77,7 @@ func sweepLine(c *client.Client) func(context.Context) string {
 		if err != nil || !now.Running {
 			return ""
 		}
-		return fmt.Sprintf("%d of %s asked, %d of %s found",
-			now.Asked, counted(now.Of, "address"), now.Found, counted(now.Wanted, "BMC"))
+		return fmt.Sprintf("%d of %d addresses asked, %d of %d BMCs found", now.Asked, now.Of, now.Found, now.Wanted)
 	}
 }
 

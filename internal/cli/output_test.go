@@ -234,7 +234,8 @@ func FuzzClean(f *testing.F) {
 // text, with no shell between.
 func TestNothingHostile(t *testing.T) {
 	const evil = "\x1b]0;owned\x07\n\u202e\u009b"
-	h := apiv1.Host{Name: evil, State: evil, MACAddresses: []string{evil}, Configuration: &apiv1.ConfigurationRef{Name: evil}, PowerState: evil,
+	h := apiv1.Host{Name: evil, State: evil, MACAddresses: []string{evil}, Configuration: &apiv1.ConfigurationRef{Name: evil},
+		PowerState: evil, PowerStateAt: evil, PowerProblem: evil,
 		Labels: map[string]string{evil: evil}, Bootloaders: []string{evil}, IPMI: &apiv1.IPMI{MACAddress: evil, Hostname: evil},
 		Links: []apiv1.Link{{Bootloader: evil, MACAddress: evil, Path: evil, Target: evil, State: evil, Configuration: evil, Through: []string{evil}}}}
 	var b bytes.Buffer
@@ -245,7 +246,20 @@ func TestNothingHostile(t *testing.T) {
 	planTable([]apiv1.Step{{Host: evil, Bootloader: evil, Path: evil, Was: evil, Becomes: evil, Keep: evil}}).write(&b)
 	checked(evil, []Finding{{Error, evil, evil}}).text(&b)
 	(&program{IO: IO{StdoutTTY: true}}).writeContent(&b, &apiv1.ConfigurationContent{Variants: []apiv1.Variant{{Bootloader: evil, Content: evil}, {Bootloader: evil}}})
-	p := &program{IO: IO{Stderr: &b}}
+	outcomes := []apiv1.HostOutcome{
+		{Name: evil, Configuration: evil, Rebooted: evil, Problem: evil},
+		{Name: evil, Rebooted: rebootFailed, Problem: evil},
+		{Name: evil, Refused: evil},
+	}
+	outcomeTable(outcomes, true).write(&b)
+	sweeps := []apiv1.SubnetSweep{{Subnet: evil, Method: evil, Missing: []string{evil}, Duplicates: []string{evil}}, {Subnet: evil, Problem: evil}}
+	discovered(&apiv1.Discovery{Subnets: sweeps}).text(&b)
+	p := &program{IO: IO{Stderr: &b}, out: &output{to: &b}}
+	form := format("table")
+	_ = p.printOutcome(&changeOptions{now: true, form: &form}, &apiv1.Outcome{Hosts: outcomes})
+	all := gathering{names: []string{evil, "h1"}, rows: map[string]powered{evil: {Name: evil, Result: evil, Problem: evil}}}
+	_ = p.conclude(form, &all, nil, "RESULT", func(r powered) string { return r.Result })
+	p.noteLeft("not reached", []string{evil})
 	p.say("error", evil)
 	p.noteFallback([]string{evil}, false)
 	for _, r := range b.String() {

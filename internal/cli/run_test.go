@@ -37,15 +37,23 @@ func environment(server string) func(string) string {
 
 // TestJSONIsTheBody compares what -o json prints with what the server answers.
 func TestJSONIsTheBody(t *testing.T) {
-	server := serve(t, odd())
+	site := odd()
+	site.sweep = swept().sweep
+	server := serve(t, site)
 	for path, args := range map[string][]string{
 		"/v1/configurations":       {"config", "list"},
 		"/v1/configurations/local": {"config", "show", "local"},
 		"/v1/hosts":                {"host", "list"},
 		"/v1/hosts/h1":             {"host", "show", "h1"},
 		"/v1/bootloaders":          {"bootloader", "list"},
+		"/v1/discovery":            {"discover"},
 	} {
-		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, server+path, nil)
+		method := http.MethodGet
+		if args[0] == "discover" {
+			method = http.MethodPatch
+		}
+		req, _ := http.NewRequestWithContext(t.Context(), method, server+path, nil)
+		req.Header.Set("Prefer", "return=representation")
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -197,7 +205,8 @@ func TestCompletionIsPatient(t *testing.T) {
 // TestNoServerAsked makes sure that what needs no server asks none.
 func TestNoServerAsked(t *testing.T) {
 	server := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s was asked for", r.URL) }))
-	for _, args := range []string{"--help", "--version", "check", "demo", "server", "completion zsh", "config deploy", "host show", "nope", "__complete host ''"} {
+	for _, args := range []string{"--help", "--version", "check", "demo", "server", "completion zsh", "config deploy", "host show", "nope",
+		"host on", "host on h1 --batch 0", "config deploy local h1 --batch 1", "discover --rate 0", "__complete host ''"} {
 		run(t.Context(), server, strings.Fields(args)...)
 	}
 }

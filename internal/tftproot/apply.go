@@ -90,10 +90,11 @@ func (c *change) apply() error {
 	defer c.closeMade()
 	err := c.prepare()
 	if err == nil {
-		err = c.switchAll()
-	}
-	if err == nil {
-		err = c.confirm()
+		if err = c.switchAll(); err == nil {
+			err = c.confirm()
+		}
+		// Where the root went away, that is why anything else failed.
+		err = cmp.Or(c.replaced(), err)
 	}
 	if err != nil {
 		return c.undo(err)
@@ -189,8 +190,8 @@ func sameFile(d *dir, a, b string) bool {
 		sa.Dev == sb.Dev && sa.Ino == sb.Ino
 }
 
-// confirm reads back what was done, and looks that it was done where the paths
-// lead: the configurations are still there, and so are the directories.
+// confirm reads back what was done, and looks that the configurations are still
+// there.
 func (c *change) confirm() error {
 	readers := min(runtime.GOMAXPROCS(0), 1+len(c.steps)/1024)
 	errs := make([]error, readers)
@@ -200,9 +201,11 @@ func (c *change) confirm() error {
 		wg.Go(func() { errs[r] = c.readBack(part) })
 	}
 	wg.Wait()
-	if err := cmp.Or(errs...); err != nil {
-		return err
-	}
+	return cmp.Or(errs...)
+}
+
+// replaced tells whether what was changed is no longer where the paths lead.
+func (c *change) replaced() error {
 	if err := c.unchanged(); err != nil {
 		return pxepilot.Errorf(pxepilot.Unavailable, "the TFTP root was replaced during the change: %v; try again", err).Because(err)
 	}

@@ -129,15 +129,18 @@ func (s *session) followFar(snap *snapshot, l, at int, text string, through []sp
 		through = append(through, to)
 	}
 	end := w.at
-	if !slices.Contains(w.rest, "..") { // which a directory that is missing has none of
-		end.path = path.Join(append([]string{end.path}, w.rest...)...)
-	}
-	if i, ok := s.byLoc[loc{end.tree, path.Dir(end.path)}]; ok {
-		to := spot{i, path.Base(end.path)}
-		if err == nil && to.dir == s.conf[l] && snap.confs[l][to.base] {
-			return lead{pxepilot.Configured, to.base, through}
+	for rest := w.rest; ; rest = rest[1:] {
+		if i, ok := s.byLoc[loc{end.tree, path.Dir(end.path)}]; ok {
+			to := spot{i, path.Base(end.path)}
+			if err == nil && to.dir == s.conf[l] && snap.confs[l][to.base] {
+				return lead{pxepilot.Configured, to.base, through}
+			}
+			through = snap.upTo(through, to)
 		}
-		through = snap.upTo(through, to)
+		if len(rest) == 0 || rest[0] == ".." { // which nothing has that is missing
+			break
+		}
+		end.path = path.Join(end.path, rest[0])
 	}
 	if err != nil && leadsNowhere(err) {
 		return lead{state: pxepilot.Dangling, through: through}

@@ -148,10 +148,12 @@ func (j *naive) trace(p string, loader int) (passed []string, end string, there 
 		next := filepath.Join(at, c)
 		info, err := os.Lstat(next)
 		switch {
-		case err != nil && slices.Contains(pending, ".."):
-			return passed, next, false
 		case err != nil:
-			return passed, filepath.Join(append([]string{next}, pending...)...), false
+			for len(pending) > 0 && pending[0] != ".." {
+				passed = append(passed, next)
+				next, pending = filepath.Join(next, pending[0]), pending[1:]
+			}
+			return passed, next, false
 		case info.IsDir():
 			at = next
 			continue

@@ -107,7 +107,7 @@ func (c *change) turnPlan() error {
 // removePlan removes the plan, durably.
 func (c *change) removePlan() error {
 	return c.withTop(func(top *dir) error {
-		if err := c.root.sys.unlink(top, planName); err != nil {
+		if err := c.root.sys.unlink(top, planName); err != nil && !errors.Is(err, unix.ENOENT) {
 			return err
 		}
 		return c.root.sys.sync(top)

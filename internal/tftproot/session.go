@@ -50,6 +50,12 @@ type dir struct {
 func (d *dir) fd() int       { return int(d.file.Fd()) }
 func (d *dir) missing() bool { return d.file == nil }
 
+// removed says whether the directory was removed since it was opened.
+func (d *dir) removed() bool {
+	var st unix.Stat_t
+	return unix.Fstat(d.fd(), &st) == nil && st.Nlink == 0
+}
+
 // id tells one file from every other.
 type id struct{ dev, ino uint64 }
 

@@ -72,6 +72,9 @@ func (c *change) takeBack(st *step) error {
 		}
 		return err
 	}
+	if d.removed() {
+		return nil // and everything in it
+	}
 	switch {
 	case st.file && st.Becomes == "":
 		return sys.renameNew(d, path.Base(st.Keep), st.at.base)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -268,6 +269,60 @@ func TestBounds(t *testing.T) {
 			_, err := c.State(ctx)
 			wants(t, err, tt.want)
 		})
+	}
+}
+
+// An answer is not read further than its bound, however fast it comes.
+func TestEndlessAnswerIsCutOff(t *testing.T) {
+	s, c := serve(t, redfishtest.Options{})
+	written := make(chan int, 1)
+	s.InFront(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.URL.Path != "/redfish/v1/Systems/1" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		sum, block := 0, make([]byte, 64<<10)
+		for {
+			n, err := w.Write(block)
+			if sum += n; err != nil {
+				written <- sum
+				return
+			}
+		}
+	})
+	_, err := c.State(t.Context())
+	wants(t, err, "answers more than 1 MiB")
+	if sum := <-written; sum > 32<<20 { // what buffers on the way hold
+		t.Errorf("%d bytes went through", sum)
+	}
+}
+
+// A connection that came to nothing is not kept on being tried once nobody
+// waits for it.
+func TestNothingIsLeftOfADeadBMC(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := redfish.New(redfish.Options{Name: "h2", URL: "https://" + l.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = c.State(ctx)
+	wants(t, err, "does not answer in time")
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, conn); err != nil {
+		t.Errorf("the connection stays open: %v", err)
 	}
 }
 

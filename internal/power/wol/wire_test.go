@@ -6,6 +6,7 @@ import (
 	"net"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,11 +43,36 @@ func onWire(t *testing.T, commands string, f func() error) {
 					return fmt.Errorf("ip %s: %w: %s", command, err, out)
 				}
 			}
+			if err := ready(); err != nil {
+				return err
+			}
 			return f()
 		}()
 	}()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// ready waits until every cable that was brought up carries frames. Until then
+// the kernel drops them.
+func ready() error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(5 * time.Second); ; <-tick.C {
+		all, err := net.Interfaces()
+		if err != nil {
+			return err
+		}
+		dead := slices.ContainsFunc(all, func(i net.Interface) bool {
+			return i.Flags&net.FlagUp != 0 && i.Flags&net.FlagRunning == 0
+		})
+		if !dead {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("interfaces do not come up: %+v", all)
+		}
 	}
 }
 

@@ -31,7 +31,16 @@ func TestUnit(t *testing.T) {
 	if err := os.WriteFile(file, standIn, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	dropIn, err := os.ReadFile("discovery.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wider := filepath.Join(t.TempDir(), "pxe-pilot.service")
+	if err := os.WriteFile(wider, append(append(standIn, '\n'), dropIn...), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{
+		{"verify", "--man=no", wider},
 		{"verify", "--man=no", file},
 		// In tenths of systemd's measure of exposure: what a server that runs as
 		// root to write the TFTP root comes down to.

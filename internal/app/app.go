@@ -5,9 +5,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/pxe-pilot/pxe-pilot/internal/cli"
 )
@@ -18,11 +20,18 @@ func Run(ctx context.Context, version string, args []string, env func(string) st
 	streams := cli.IO{Stdin: stdin, Stdout: stdout, Stderr: stderr, Env: env, StdoutTTY: isTerminal(stdout), StderrTTY: isTerminal(stderr)}
 	return cli.Run(ctx, args, streams, version, cli.Local{
 		Server: func(ctx context.Context, o cli.ServerOptions) error {
-			return (&Server{Config: o.Config, Log: newLogger(o.Stderr, o.Debug)}).Run(ctx)
+			return (&Server{Config: o.Config, State: stateDirectory(env), Env: env, Log: newLogger(o.Stderr, o.Debug)}).Run(ctx)
 		},
 		Check: check,
 		Demo:  demo,
 	})
+}
+
+// stateDirectory is where what outlives the server is kept: where systemd says
+// (StateDirectory= in systemd.exec(5)), or where it would.
+func stateDirectory(env func(string) string) string {
+	first, _, _ := strings.Cut(env("STATE_DIRECTORY"), ":")
+	return cmp.Or(first, "/var/lib/pxe-pilot")
 }
 
 // isTerminal says whether a person looks at w.

@@ -16,7 +16,7 @@ func check(_ context.Context, path string) ([]cli.Finding, error) {
 			found = append(found, cli.Finding{Severity: severity, Where: p.Where(), Message: p.Message})
 		}
 	}
-	c, err := config.Load(path)
+	c, err := load(path)
 	var wrong config.Errors
 	if errors.As(err, &wrong) {
 		problems(cli.Error, wrong)

@@ -14,6 +14,7 @@ import (
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/cli"
 	"github.com/pxe-pilot/pxe-pilot/internal/pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/power/fakebmc"
 )
 
 //go:embed demosite
@@ -28,6 +29,11 @@ var demoStart = []struct{ configuration, host string }{
 	{"local", "lab1"},
 }
 
+// demoBMCs are the hosts of the demo site that have a simulated BMC, which speaks
+// real IPMI and acts on a machine that is a few variables, and whether it is
+// silent.
+var demoBMCs = map[string]bool{"web1": false, "web2": false, "db1": false, "lab1": true}
+
 // demo is "pxe-pilot demo": a server on a site of its own making, with a real
 // TFTP root in a temporary directory, which goes when the server ends.
 func demo(ctx context.Context, o cli.DemoOptions) (err error) {
@@ -40,7 +46,12 @@ func demo(ctx context.Context, o cli.DemoOptions) (err error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	config, err := makeDemo(dir, o.Port)
+	ports, stopBMCs, err := startBMCs()
+	defer stopBMCs()
+	if err != nil {
+		return fmt.Errorf("the BMCs of the demo site cannot be started: %w", err)
+	}
+	config, err := makeDemo(dir, o.Port, ports)
 	if err != nil {
 		return fmt.Errorf("the demo site cannot be made: %w", err)
 	}
@@ -49,6 +60,8 @@ func demo(ctx context.Context, o cli.DemoOptions) (err error) {
 	defer stop()
 	server := &Server{
 		Config: config,
+		State:  filepath.Join(dir, "state"),
+		Env:    os.Getenv,
 		Log:    newLogger(o.Stderr, o.Debug),
 		Ready: func(url string, p *pilot.Pilot) {
 			if started = deployDemo(ctx, p); started != nil {
@@ -61,9 +74,32 @@ func demo(ctx context.Context, o cli.DemoOptions) (err error) {
 	return errors.Join(server.Run(ctx), started)
 }
 
+// startBMCs starts the simulated BMCs, and returns their ports.
+func startBMCs() (ports map[string]uint16, stop func(), err error) {
+	ports = map[string]uint16{}
+	var started []*fakebmc.IPMI
+	stop = func() {
+		for _, b := range started {
+			_ = b.Close()
+		}
+	}
+	for name, silent := range demoBMCs {
+		machine := &fakebmc.Machine{}
+		machine.Press(name != "web2")
+		b, err := fakebmc.StartIPMI("127.0.0.1:0", fakebmc.Account{User: "demo", Password: pxepilot.NewSecret("demo")}, machine)
+		if err != nil {
+			return nil, stop, err
+		}
+		b.SetSilent(silent)
+		started = append(started, b)
+		ports[name] = b.Addr().Port()
+	}
+	return ports, stop, nil
+}
+
 // makeDemo writes the site into dir and returns the path of its configuration
 // file.
-func makeDemo(dir string, port int) (string, error) {
+func makeDemo(dir string, port int, bmcs map[string]uint16) (string, error) {
 	root := filepath.Join(dir, "tftp")
 	configurations := filepath.Join(root, "configurations")
 	for _, loader := range []string{"pxelinux", "grub"} {
@@ -75,12 +111,17 @@ func makeDemo(dir string, port int) (string, error) {
 			return "", err
 		}
 	}
-	text, err := template.ParseFS(demoFiles, "demosite/pxe-pilot.yml.tmpl")
+	const file = "pxe-pilot.yml.tmpl"
+	text, err := template.New(file).Funcs(template.FuncMap{
+		"bmc": func(host string) string {
+			return fmt.Sprintf("{hostname: 127.0.0.1, port: %d, username: demo, password: demo}", bmcs[host])
+		},
+	}).ParseFS(demoFiles, "demosite/"+file)
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "pxe-pilot.yml")
-	f, err := os.Create(path)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // there are passwords in it
 	if err != nil {
 		return "", err
 	}
@@ -118,8 +159,10 @@ In another terminal, try:
 
   %[1]s host list
   %[1]s config list
-  %[1]s config deploy ubuntu-24.04-install web1 web2
-  %[1]s host show lab1
+  %[1]s config deploy --now ubuntu-24.04-install web1 web2
+  %[1]s host off db1
+  %[1]s host status web1 web2 db1
+  %[1]s host show lab1                 # its BMC is dead
   %[1]s config deploy --dry-run debian-12-install lab1 lab2
   %[1]s config deploy memtest lab1     # refused: no variant for GRUB
   %[1]s host clear web2

@@ -24,6 +24,8 @@ import (
 // A Server is "pxe-pilot server" as a value that a test can start on port 0.
 type Server struct {
 	Config string                                              // path of the configuration file
+	State  string                                              // directory of what outlives the server
+	Env    func(string) string                                 // like os.Getenv
 	Log    *slog.Logger                                        //
 	Ready  func(url string, s *pilot.Pilot)                    // called once it answers; may be nil
 	Listen func(network, address string) (net.Listener, error) // net.Listen unless told otherwise
@@ -48,7 +50,18 @@ func (s *Server) Run(ctx context.Context) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	store := inventory.New(func() (*state, []string, error) { return build(s.Config, s.Log) })
+	bmcs := newBMCs(s.State, s.Log)
+	drivers := &drivers{bmcs: bmcs, env: s.Env}
+	fleet := drivers.fleet()
+	defer fleet.Close()
+	store := inventory.New(func() (*state, []string, error) {
+		next, paths, err := build(s.Config, s.Log)
+		if err == nil {
+			drivers.adapters = next.adapters
+			fleet.Update(next.site.Inventory)
+		}
+		return next, paths, err
+	})
 	if err := store.Load(); err != nil {
 		return err
 	}
@@ -60,7 +73,7 @@ func (s *Server) Run(ctx context.Context) error {
 		// Machines boot and lists are answered all the same.
 		s.Log.Error("a change that was cut off is not resolved yet; changes are refused until it is", "error", err)
 	}
-	fly := pilot.New(func() *pilot.Site { return store.Current().site }, store.Err, pilot.Options{})
+	fly := pilot.New(func() *pilot.Site { return store.Current().site }, store.Err, pilot.Options{Power: fleet, Discoverer: bmcs})
 	hostname, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("the machine's name: %w", err)

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/config"
 	"github.com/pxe-pilot/pxe-pilot/internal/pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/power/command"
 	"github.com/pxe-pilot/pxe-pilot/internal/tftproot"
 	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
 )
@@ -20,13 +22,14 @@ type state struct {
 	root        *tftproot.Root
 	server      config.Server
 	certificate *tls.Certificate // nil without TLS
+	adapters    map[string]pxepilot.Adapter
 	warnings    []config.Problem
 }
 
 // build reads the configuration file at path and builds the state. It returns
 // the paths that it depends on in any case, so that they can be watched.
 func build(path string, log *slog.Logger) (*state, []string, error) {
-	c, err := config.Load(path)
+	c, err := load(path)
 	var paths []string
 	if c != nil {
 		paths = c.Files
@@ -36,6 +39,11 @@ func build(path string, log *slog.Logger) (*state, []string, error) {
 		if c.Server.TLS != nil { // certificates are renewed
 			paths = append(paths, c.Server.TLS.Certificate, c.Server.TLS.Key)
 		}
+		for _, h := range c.Hosts {
+			if h.Redfish != nil && h.Redfish.CAFile != "" && !slices.Contains(paths, h.Redfish.CAFile) {
+				paths = append(paths, h.Redfish.CAFile)
+			}
+		}
 	}
 	if err != nil {
 		return nil, paths, err
@@ -44,6 +52,24 @@ func build(path string, log *slog.Logger) (*state, []string, error) {
 	// The nodes of a large file are ten times its size, and garbage by now.
 	debug.FreeOSMemory()
 	return s, paths, err
+}
+
+// load reads the configuration file, and has the commands in it checked by those
+// who will run them.
+func load(path string) (*config.Config, error) {
+	remarks := func(problems []command.Problem) []config.Remark {
+		list := make([]config.Remark, len(problems))
+		for i, p := range problems {
+			list[i] = config.Remark{Where: p.Where, Text: p.Text, Warning: p.Warning}
+		}
+		return list
+	}
+	return config.Load(path, config.WithCommands(config.Commands{
+		Adapter: func(a pxepilot.Adapter) []config.Remark { return remarks(command.Check(adapter(a))) },
+		Host: func(a pxepilot.Adapter, vars []pxepilot.Var, address bool) []config.Remark {
+			return remarks(command.Unknown(adapter(a), values(vars), address))
+		},
+	}))
 }
 
 func assemble(c *config.Config, log *slog.Logger) (*state, error) {
@@ -69,7 +95,11 @@ func assemble(c *config.Config, log *slog.Logger) (*state, error) {
 		site:     &pilot.Site{Inventory: inv, Bootloaders: loaders, Declared: len(c.Configuration.Bootloaders) > 0, Root: root},
 		root:     root,
 		server:   c.Server,
+		adapters: make(map[string]pxepilot.Adapter, len(c.Adapters)),
 		warnings: c.Warnings,
+	}
+	for _, a := range c.Adapters {
+		s.adapters[a.Name] = a
 	}
 	if c.Server.TLS != nil {
 		pair, err := tls.LoadX509KeyPair(c.Server.TLS.Certificate, c.Server.TLS.Key)

@@ -23,8 +23,12 @@ type Options struct {
 	Deadline time.Duration // of one operation, waiting for its turn aside; 10 s
 	Fresh    time.Duration // a state that is older is asked anew; 10 s
 	Patience time.Duration // how long a list waits where nothing is known yet; 1 s
-	Idle     time.Duration // a session that was not used for so long is closed; 1 min
+	Idle     time.Duration // a session that was not used for so long is closed; DefaultIdle
 }
+
+// DefaultIdle is how long a session is kept that nobody uses. BMCs end theirs
+// after a minute (IPMI 2.0 section 6.12.15).
+const DefaultIdle = 30 * time.Second
 
 // reluctant is how many times longer than Fresh a BMC that does not answer is
 // left alone.
@@ -74,7 +78,7 @@ func NewFleet(o Options) *Fleet {
 	set(&o.Deadline, 10*time.Second)
 	set(&o.Fresh, 10*time.Second)
 	set(&o.Patience, time.Second)
-	set(&o.Idle, time.Minute)
+	set(&o.Idle, DefaultIdle)
 	if o.AtOnce == 0 {
 		o.AtOnce = 64
 	}
@@ -227,6 +231,9 @@ func (f *Fleet) refresh() []chan struct{} {
 	}
 	return wait
 }
+
+// Address is where a host's BMC is, as far as that is known.
+func (f *Fleet) Address(h *pxepilot.Host) string { return f.o.Address(h) }
 
 // State asks a machine now.
 func (f *Fleet) State(ctx context.Context, h *pxepilot.Host) (state pxepilot.PowerState, err error) {

@@ -1,0 +1,193 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/neighbour"
+)
+
+// bmcs knows where the BMCs are that the configuration file names by their MAC
+// addresses. It is what discovery is to the use cases, and where drivers learn
+// the addresses to speak to.
+type bmcs struct {
+	log   *slog.Logger
+	table func() *neighbour.Table // opened when it is needed first: many sites have no such BMC
+	moved func()                  // called when an address is known that was not
+}
+
+// recent is how long an address is used without asking the kernel for a newer
+// one.
+const recent = time.Minute
+
+// newBMCs remembers addresses in a file of directory. Where that cannot be,
+// nothing is remembered over a restart, and the log says so.
+func newBMCs(directory string, log *slog.Logger) *bmcs {
+	return &bmcs{log: log, moved: func() {}, table: sync.OnceValue(func() *neighbour.Table {
+		o := neighbour.Options{Path: filepath.Join(directory, "neighbours.json"), Warn: func(text string) { log.Warn(text) }}
+		err := os.MkdirAll(directory, 0o700)
+		if err == nil {
+			var table *neighbour.Table
+			if table, err = neighbour.Open(o); err == nil {
+				return table
+			}
+		}
+		log.Warn("addresses of BMCs that are found will be forgotten at the next start", "error", err)
+		o.Path = ""
+		table, _ := neighbour.Open(o) // only a file can fail
+		return table
+	})}
+}
+
+// known is the address at which a MAC was seen last, without asking anybody.
+func (b *bmcs) known(mac pxepilot.MAC) string {
+	if found, ok := b.table().Get(mac); ok {
+		return found.Addrs[0].String()
+	}
+	return ""
+}
+
+// find returns the address of a host's BMC. What the kernel saw later than the
+// last sweep wins: a BMC may have another address by now.
+func (b *bmcs) find(host string, mac pxepilot.MAC) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) {
+		found, ok := b.table().Get(mac)
+		if ok && time.Since(found.Seen) < recent {
+			return found.Addrs[0].String(), nil
+		}
+		if seen, err := neighbour.Lookup(mac); err != nil {
+			b.log.Warn("the kernel's neighbour table cannot be read", "error", err)
+		} else if len(seen) > 0 && (!ok || seen[0].Seen.After(found.Seen)) {
+			b.bind(neighbour.Binding{MAC: mac, Addrs: []netip.Addr{seen[0].Addr}, Seen: seen[0].Seen})
+			return seen[0].Addr.String(), nil
+		}
+		if !ok {
+			return "", pxepilot.Errorf(pxepilot.Conflict,
+				"host %s: nobody has seen its BMC %s yet; find it by 'pxe-pilot discover', or name its address by ipmi.hostname", pxepilot.Quote(host), mac)
+		}
+		return found.Addrs[0].String(), nil
+	}
+}
+
+// bind remembers sightings and tells what they changed.
+func (b *bmcs) bind(sightings ...neighbour.Binding) {
+	if len(sightings) == 0 {
+		return
+	}
+	news, err := b.table().Bind(sightings...)
+	if err != nil {
+		b.log.Warn("the addresses of BMCs are not on disk", "error", err)
+	}
+	for _, m := range news.Moves {
+		b.log.Info("a BMC moved", "bmc", m.String())
+	}
+	for _, c := range news.Conflicts {
+		b.log.Warn("BMCs contradict each other", "conflict", c.String())
+	}
+	b.moved()
+}
+
+// Discover implements pilot.Discoverer by a sweep of the subnets of the hosts'
+// BMCs.
+func (b *bmcs) Discover(ctx context.Context, inv *pxepilot.Inventory, rate int, tell func(pxepilot.SweepProgress)) ([]pxepilot.SubnetSweep, error) {
+	if rate == 0 {
+		rate = neighbour.DefaultRate
+	}
+	r := neighbour.Request{Rate: rate}
+	seen := map[netip.Prefix]bool{}
+	for _, h := range inv.Hosts() {
+		mac, subnets := sought(h)
+		if mac.IsZero() {
+			continue
+		}
+		r.Wanted = append(r.Wanted, mac)
+		for _, s := range subnets {
+			if !seen[s] {
+				seen[s] = true
+				r.Subnets = append(r.Subnets, s)
+			}
+		}
+	}
+	r.Progress = progress(len(r.Wanted), tell)
+	reports, err := neighbour.Sweep(ctx, r)
+	b.bind(neighbour.Bindings(reports)...)
+	if err != nil {
+		return nil, err
+	}
+	sweeps := make([]pxepilot.SubnetSweep, len(reports))
+	for i, r := range reports {
+		sweeps[i] = b.report(inv, r)
+	}
+	return sweeps, nil
+}
+
+// sought is the BMC of a host that is known by its MAC address, and where to look
+// for it.
+func sought(h *pxepilot.Host) (pxepilot.MAC, []netip.Prefix) {
+	switch {
+	case h.IPMI != nil && h.IPMI.Hostname == "":
+		return h.IPMI.MAC, h.IPMI.Subnets
+	case h.Management != nil && h.Management.Address == "":
+		return h.Management.MAC, h.Management.Subnets
+	}
+	return pxepilot.MAC{}, nil
+}
+
+// progress adds up the progress of the subnets.
+func progress(wanted int, tell func(pxepilot.SweepProgress)) func(neighbour.Progress) {
+	by := map[netip.Prefix]neighbour.Progress{}
+	return func(p neighbour.Progress) {
+		by[p.Subnet] = p
+		sum := pxepilot.SweepProgress{Wanted: wanted}
+		for _, p := range by {
+			sum.Asked += p.Asked
+			sum.Of += p.Total
+			sum.Found += p.Found
+		}
+		tell(sum)
+	}
+}
+
+// report says what was found in a subnet. Missing are the BMCs that were to be
+// looked for in it and that no subnet has.
+func (b *bmcs) report(inv *pxepilot.Inventory, r neighbour.SubnetReport) pxepilot.SubnetSweep {
+	s := pxepilot.SubnetSweep{
+		Subnet: r.Subnet, Method: string(r.Method), Asked: r.Asked, Answered: r.Answered, Elapsed: r.Elapsed,
+	}
+	lost := map[pxepilot.MAC]bool{}
+	for _, m := range r.Missing {
+		lost[m] = true
+	}
+	told := map[pxepilot.MAC]bool{}
+	for _, h := range inv.Hosts() {
+		mac, subnets := sought(h)
+		if mac.IsZero() || told[mac] {
+			continue
+		}
+		told[mac] = true
+		for _, a := range r.Found[mac] {
+			s.Found = append(s.Found, pxepilot.Sighting{MAC: mac, Address: a})
+		}
+		for _, in := range subnets {
+			if in == r.Subnet && lost[mac] {
+				s.Missing = append(s.Missing, mac)
+			}
+		}
+	}
+	for _, d := range r.Duplicates {
+		s.Duplicates = append(s.Duplicates, d.String())
+	}
+	if r.Note != "" {
+		s.Duplicates = append(s.Duplicates, r.Note)
+	}
+	if r.Err != nil {
+		s.Problem = r.Err.Error()
+	}
+	return s
+}

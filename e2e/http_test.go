@@ -327,8 +327,10 @@ func TestGracefulStop(t *testing.T) {
 	}()
 	idle := dial(t, server)
 	send(t, idle, "GET /v1/healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	if res, err := http.ReadResponse(bufio.NewReader(idle), nil); err != nil || res.StatusCode != 204 {
+	if res, err := http.ReadResponse(bufio.NewReader(idle), nil); err != nil {
 		t.Fatalf("beside a deploy that waits: %v", err)
+	} else if got := read(t, res); got.status != 204 {
+		t.Errorf("beside a deploy that waits: status %d", got.status)
 	}
 	waitsForLock(t, server)
 	server.Signal(t, syscall.SIGTERM)

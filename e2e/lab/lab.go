@@ -15,6 +15,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -40,7 +41,7 @@ const Version = "1.2.3-lab"
 // build builds the program into dir.
 func build(dir string) error {
 	program = filepath.Join(dir, "pxe-pilot")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+Version,
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+Version,
 		"-o", program, "github.com/pxe-pilot/pxe-pilot/cmd/pxe-pilot")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

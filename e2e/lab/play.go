@@ -78,11 +78,11 @@ func (p *player) start() {
 	if err := report.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p.type_("mount -t proc proc /proc", `sudo() { "$@"; }`)
+	p.enter("mount -t proc proc /proc", `sudo() { "$@"; }`)
 }
 
-// type_ types lines into the bash.
-func (p *player) type_(lines ...string) {
+// enter types lines into the bash.
+func (p *player) enter(lines ...string) {
 	if _, err := io.WriteString(p.in, strings.Join(lines, "\n")+"\n"); err != nil {
 		p.t.Fatalf("the session is over: %v\n%s", err, p.bash.Said())
 	}
@@ -104,7 +104,7 @@ func (p *player) play(n int, step Step, next string) error {
 	Write(p.t, p.sandbox.Path(file), "")
 	// In braces, so that it changes the directory and variables of what follows,
 	// which also sees its exit status.
-	p.type_("{", step.Command, "} >"+file+" 2>&1 </dev/null 3>&-",
+	p.enter("{", step.Command, "} >"+file+" 2>&1 </dev/null 3>&-",
 		fmt.Sprintf(`__=$?; echo %d $__ >&3; (exit $__)`, n))
 	status, err := p.wait(n)
 	if err != nil {
@@ -125,20 +125,20 @@ func (p *player) play(n int, step Step, next string) error {
 // wait waits for the end of a command, which may be the compilation of it all.
 func (p *player) wait(n int) (status int, err error) {
 	const long = 5 * time.Minute
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
+		var line string
 		var number int
-		line, err := p.done.ReadString('\n')
-		if err == nil {
+		if line, err = p.done.ReadString('\n'); err == nil {
 			_, err = fmt.Sscan(line, &number, &status)
 		}
 		if err == nil && number != n {
 			err = fmt.Errorf("the session is out of step")
 		}
-		ended <- err
 	}()
 	select {
-	case err := <-ended:
+	case <-ended:
 		if err != nil {
 			p.t.Fatalf("the session is over: %v\n%s", err, p.bash.Said())
 		}

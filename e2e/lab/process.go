@@ -25,7 +25,7 @@ type Process struct {
 // that failed, what the program said is shown.
 func Start(t testing.TB, name string, args ...string) *Process {
 	t.Helper()
-	return StartCommand(t, exec.Command(name, args...))
+	return StartCommand(t, exec.CommandContext(t.Context(), name, args...))
 }
 
 // StartCommand is Start for commands with surroundings of their own.

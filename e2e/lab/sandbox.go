@@ -156,7 +156,7 @@ func mountPoints() ([]string, error) {
 // surroundings that a person has after logging in as root.
 func (s *Sandbox) Command(t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(name, args...)
+	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = s.checkout
 	cmd.Env = []string{
 		"HOME=/root", "USER=root", "LANG=C.UTF-8", "TERM=dumb",
@@ -172,7 +172,7 @@ func (s *Sandbox) Command(t testing.TB, name string, args ...string) *exec.Cmd {
 
 func goEnv(t testing.TB, name string) string {
 	t.Helper()
-	out, err := exec.Command("go", "env", name).Output()
+	out, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -102,7 +101,7 @@ type Server struct {
 // Serve starts a server on the site and waits until it answers.
 func (s *Site) Serve(t testing.TB) *Server {
 	t.Helper()
-	return Serving(t, StartCommand(t, exec.Command(Program(), "server", "-c", s.File)))
+	return Serving(t, Start(t, Program(), "server", "-c", s.File))
 }
 
 // Serving waits until a server that was started answers.

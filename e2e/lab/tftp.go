@@ -43,19 +43,19 @@ func Dnsmasq(t testing.TB, root string) *TFTP {
 // chroot(2).
 func TftpdSecure(t testing.TB, root string) *TFTP {
 	t.Helper()
-	return tftpd(t, root, "--secure", root)
+	return tftpd(t, "--secure", root)
 }
 
 // Tftpd serves a root with tftpd-hpa that sees all of the file system. Then it
 // wants absolute names.
 func Tftpd(t testing.TB, root string) *TFTP {
 	t.Helper()
-	s := tftpd(t, root, root)
+	s := tftpd(t, root)
 	s.base = root + "/"
 	return s
 }
 
-func tftpd(t testing.TB, root string, args ...string) *TFTP {
+func tftpd(t testing.TB, args ...string) *TFTP {
 	t.Helper()
 	NeedNamespaces(t)
 	testenv.Need(t, "in.tftpd")
@@ -73,15 +73,15 @@ func serving(t testing.TB, address string, p *Process) *TFTP {
 			t.Fatalf("%s ended: %s", p.name, p.Said())
 		default:
 		}
-		return answers(address)
+		return answers(t, address)
 	})
 	return s
 }
 
 // answers says whether somebody answers a read request (RFC 1350, section 5) at
 // the address.
-func answers(address string) bool {
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+func answers(t testing.TB, address string) bool {
+	c, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
 		return false
 	}

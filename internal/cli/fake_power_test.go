@@ -18,9 +18,9 @@ type fakeBMC struct {
 }
 
 // act is the rules of the server's power in short.
-func (b *fakeBMC) act(action string) string {
+func (b *fakeBMC) act(host, action string) string {
 	if b == nil {
-		return "nothing drives its power; give it an ipmi, redfish, management or wol block in the file"
+		return undriven(host)
 	}
 	if b.problem != "" {
 		return b.problem
@@ -30,6 +30,10 @@ func (b *fakeBMC) act(action string) string {
 		b.state = "Off"
 	}
 	return ""
+}
+
+func undriven(host string) string {
+	return fmt.Sprintf("nothing drives the power of host %q: give it ipmi, redfish, management or wol in the configuration file", host)
 }
 
 // newFakeRack is the site of clitest.Rack.
@@ -73,7 +77,7 @@ func (s *fakeSite) rebootAll(refs []apiv1.HostRef, out *apiv1.Outcome) {
 			continue
 		}
 		h.Rebooted = "YES"
-		if h.Problem = s.bmcs[h.Name].act("reboot"); h.Problem != "" {
+		if h.Problem = s.bmcs[h.Name].act(h.Name, "reboot"); h.Problem != "" {
 			h.Rebooted = "ERROR"
 		}
 	}
@@ -99,7 +103,7 @@ func (s *fakeSite) handlePower(mux *http.ServeMux, checked func(string, http.Han
 		switch {
 		case h == nil:
 		case s.bmcs[h.Name] == nil:
-			refuse(w, http.StatusConflict, "host %q: nothing drives its power", h.Name)
+			refuse(w, http.StatusConflict, "%s", undriven(h.Name))
 		case s.bmcs[h.Name].problem != "":
 			refuse(w, http.StatusConflict, "%s", s.bmcs[h.Name].problem)
 		default:
@@ -117,7 +121,7 @@ func (s *fakeSite) handlePower(mux *http.ServeMux, checked func(string, http.Han
 			if h == nil {
 				return
 			}
-			if problem := s.bmcs[h.Name].act(action); problem != "" {
+			if problem := s.bmcs[h.Name].act(h.Name, action); problem != "" {
 				refuse(w, http.StatusConflict, "%s", problem)
 				return
 			}

@@ -107,14 +107,13 @@ func ofOneHost(err error) bool {
 	return errors.As(err, &refused) && refused.Status != http.StatusUnauthorized && refused.Status != http.StatusForbidden
 }
 
-// ofHost begins a problem with the host's name, unless it does already.
+// ofHost begins a problem with the host's name, unless it tells that already.
 func ofHost(name, problem string) string {
-	for _, begin := range []string{"host " + name + ":", "host " + pxepilot.Quote(name)} {
-		if strings.HasPrefix(problem, begin) {
-			return problem
-		}
+	quoted := "host " + pxepilot.Quote(name)
+	if strings.Contains(problem, quoted) || strings.HasPrefix(problem, "host "+name+":") {
+		return problem
 	}
-	return "host " + pxepilot.Quote(name) + ": " + problem
+	return quoted + ": " + problem
 }
 
 // noteLeft names the hosts that something was not done to, all of them, for who

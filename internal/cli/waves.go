@@ -78,7 +78,7 @@ func (w *waves) plan(hosts int) string {
 	if hosts%w.batch != 0 {
 		size = "up to " + size
 	}
-	apart := "at once one after the other"
+	apart := "without a pause"
 	if w.pause > 0 {
 		apart = w.pause.String() + " apart"
 	}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -336,6 +337,57 @@ func TestNothingIsSentTwice(t *testing.T) {
 	var got *UnreachableError
 	if !errors.As(err, &got) || changes.Load() != 1 {
 		t.Errorf("%v, sent %d times", err, changes.Load())
+	}
+}
+
+// A transport that never answers.
+type hole struct{}
+
+func (hole) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// How long each call waits: long enough for what the server does meanwhile.
+func TestPatience(t *testing.T) {
+	calls := map[string]struct {
+		call  func(context.Context, *Client) error
+		waits time.Duration
+	}{
+		"hosts":   {func(ctx context.Context, c *Client) error { _, err := c.Hosts(ctx); return err }, time.Minute},
+		"health":  {func(ctx context.Context, c *Client) error { _, err := c.Health(ctx); return err }, time.Minute},
+		"how far": {func(ctx context.Context, c *Client) error { _, err := c.DiscoveryProgress(ctx); return err }, time.Minute},
+		"deploy": {func(ctx context.Context, c *Client) error {
+			_, err := c.Deploy(ctx, "local", apiv1.Change{Hosts: []apiv1.HostRef{{Name: "h1", Reboot: true}}})
+			return err
+		}, 2 * time.Minute},
+		"power": {func(ctx context.Context, c *Client) error { _, err := c.Power(ctx, "h1"); return err }, 2 * time.Minute},
+		"reboot": {func(ctx context.Context, c *Client) error {
+			return c.PowerAction(ctx, "h1", "reboot", apiv1.PowerOptions{})
+		}, 2 * time.Minute},
+		"sweep": {func(ctx context.Context, c *Client) error { _, err := c.Discover(ctx, 1); return err }, 24 * time.Hour}, // until the caller gives up
+	}
+	for name, tt := range calls {
+		synctest.Test(t, func(t *testing.T) {
+			c := connect(t, "")
+			c.http.Transport = hole{}
+			ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+			defer cancel()
+			began := time.Now()
+			err := tt.call(ctx, c)
+			var unreachable *UnreachableError
+			if took := time.Since(began); took != tt.waits || !errors.As(err, &unreachable) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v after %s, want %s", name, err, took, tt.waits)
+			}
+		})
+		// The limits of a client of one's own are one's own.
+		synctest.Test(t, func(t *testing.T) {
+			c := connect(t, "", WithHTTPClient(&http.Client{Transport: hole{}, Timeout: 5 * time.Hour}))
+			began := time.Now()
+			if err := tt.call(t.Context(), c); err == nil || time.Since(began) != 5*time.Hour {
+				t.Errorf("%s: %v after %s", name, err, time.Since(began))
+			}
+		})
 	}
 }
 

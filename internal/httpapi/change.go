@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -40,19 +41,36 @@ func (a *api) deploy(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c.Want, c.Configuration = pxepilot.Deploy, r.PathValue("name")
-	out, err := a.pilot.Change(r.Context(), c)
+	out, err := patiently(w, func() (*pilot.Outcome, error) { return a.pilot.Change(r.Context(), c) })
 	if err != nil {
 		return err
 	}
+	a.logReboots(w, r, out)
+	reboots := slices.ContainsFunc(c.Hosts, func(h pilot.HostRef) bool { return h.Reboot })
 	switch {
 	case prefersRepresentation(r):
 		w.Header().Set("Preference-Applied", "return=representation")
-	case !c.DryRun && !c.SkipRefused: // else 204 would tell half of it
+	case !c.DryRun && !c.SkipRefused && !reboots: // else 204 would tell half of it
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
 	writeJSON(w, http.StatusOK, outcome(out, c.DryRun))
 	return nil
+}
+
+// logReboots writes a line for each machine that was not rebooted as it should
+// have been: the answer is a 200, and the causes go no further.
+func (a *api) logReboots(w http.ResponseWriter, r *http.Request, out *pilot.Outcome) {
+	for _, h := range out.Hosts {
+		if h.Problem == nil {
+			continue
+		}
+		attrs := []any{"host", h.Host, "rebooted", h.Rebooted, "error", pxepilot.ErrorMessage(h.Problem), "request_id", w.Header().Get("X-Request-Id")}
+		if cause := errors.Unwrap(h.Problem); cause != nil {
+			attrs = append(attrs, "cause", cause)
+		}
+		a.log.WarnContext(r.Context(), "reboot", attrs...)
+	}
 }
 
 func (a *api) clear(w http.ResponseWriter, r *http.Request) error {
@@ -84,6 +102,12 @@ func outcome(out *pilot.Outcome, dryRun bool) apiv1.Outcome {
 		if h.Refused != nil {
 			o.Hosts[i].Refused = oneLine(pxepilot.ErrorMessage(h.Refused))
 		}
+		if h.Problem != nil {
+			o.Hosts[i].Rebooted, o.Hosts[i].Problem = "ERROR", oneLine(pxepilot.ErrorMessage(h.Problem))
+		}
+		if h.Rebooted {
+			o.Hosts[i].Rebooted = "YES"
+		}
 	}
 	if !dryRun {
 		return o
@@ -95,26 +119,34 @@ func outcome(out *pilot.Outcome, dryRun bool) apiv1.Outcome {
 	return o
 }
 
-// readChange reads the body. Its Content-Type is not looked at: "curl -T" and
+func readChange(w http.ResponseWriter, r *http.Request, known fields) (pilot.Change, error) {
+	text, err := readBody(w, r)
+	if err != nil {
+		return pilot.Change{}, err
+	}
+	return decodeChange(text, known)
+}
+
+// readBody reads the body. Its Content-Type is not looked at: "curl -T" and
 // "curl -d" say something else than JSON, or nothing, and browsers are kept out
 // by better means.
-func readChange(w http.ResponseWriter, r *http.Request, known fields) (pilot.Change, error) {
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	tooLarge := pxepilot.Errorf(pxepilot.TooLarge, "the body is larger than %d MiB; ask for fewer hosts at once", maxBody>>20)
 	// MaxBytesReader also has the connection closed where more comes than that.
 	body := http.MaxBytesReader(w.(*recorder).ResponseWriter, r.Body, maxBody)
 	if r.ContentLength > maxBody {
 		w.Header().Set("Connection", "close") // and none of it is read
-		return pilot.Change{}, tooLarge
+		return nil, tooLarge
 	}
 	text, err := io.ReadAll(body)
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
-		return pilot.Change{}, tooLarge
+		return nil, tooLarge
 	case err != nil:
-		return pilot.Change{}, pxepilot.Errorf(pxepilot.Invalid, "the body broke off").Because(err)
+		return nil, pxepilot.Errorf(pxepilot.Invalid, "the body broke off").Because(err)
 	}
-	return decodeChange(text, known)
+	return text, nil
 }
 
 func decodeChange(text []byte, known fields) (pilot.Change, error) {

@@ -85,6 +85,11 @@ func TestFieldsAreTheContract(t *testing.T) {
 		{"apiv1.Outcome", schema("Outcome"), fieldsOf(apiv1.Outcome{})},
 		{"apiv1.HostOutcome", schema("Outcome", "hosts"), fieldsOf(apiv1.HostOutcome{})},
 		{"apiv1.Step", schema("Step"), fieldsOf(apiv1.Step{})},
+		{"apiv1.Power", schema("Power"), fieldsOf(apiv1.Power{})},
+		{"apiv1.Discovery", schema("Discovery"), fieldsOf(apiv1.Discovery{})},
+		{"apiv1.SubnetSweep", schema("SubnetSweep"), fieldsOf(apiv1.SubnetSweep{})},
+		{"apiv1.FoundBMC", schema("SubnetSweep", "found"), fieldsOf(apiv1.FoundBMC{})},
+		{"apiv1.DiscoveryProgress", schema("DiscoveryProgress"), fieldsOf(apiv1.DiscoveryProgress{})},
 		{"apiv1.Health", schema("Health"), fieldsOf(apiv1.Health{})},
 	} {
 		got, want := slices.Sorted(slices.Values(tt.fields)), slices.Sorted(maps.Keys(tt.schema.Properties))

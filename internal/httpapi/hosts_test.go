@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -20,7 +21,8 @@ import (
 )
 
 // wireHost says in Go what hosts.go writes by hand.
-func wireHost(s *pxepilot.HostStatus) apiv1.Host {
+func wireHost(s *pxepilot.HostStatus, power *pxepilot.PowerView) apiv1.Host {
+	k, powered := power.Of(s.Host)
 	h := apiv1.Host{Name: s.Host.Name, MACAddresses: []string{}, State: string(s.State), Canonical: s.Canonical, Links: []apiv1.Link{},
 		Labels: s.Host.Labels, Bootloaders: s.Host.Bootloaders}
 	for _, m := range s.Host.MACs {
@@ -38,8 +40,17 @@ func wireHost(s *pxepilot.HostStatus) apiv1.Host {
 	}
 	if s.Host.IPMI != nil {
 		h.IPMI = &apiv1.IPMI{Hostname: s.Host.IPMI.Hostname}
+		if h.IPMI.Hostname == "" {
+			h.IPMI.Hostname = k.Address
+		}
 		if !s.Host.IPMI.MAC.IsZero() {
 			h.IPMI.MACAddress = s.Host.IPMI.MAC.String()
+		}
+	}
+	if powered {
+		h.PowerState, h.PowerProblem = string(k.State), oneLine(k.Problem)
+		if !k.At.IsZero() {
+			h.PowerStateAt = k.At.UTC().Format("2006-01-02T15:04:05Z")
 		}
 	}
 	return h
@@ -74,17 +85,35 @@ func TestHostsAsEncoded(t *testing.T) {
 		}
 		return s
 	})
+	known := rapid.Custom(func(t *rapid.T) pxepilot.PowerKnowledge {
+		k := pxepilot.PowerKnowledge{State: rapid.SampledFrom([]pxepilot.PowerState{pxepilot.PowerOn, pxepilot.PowerOff, pxepilot.PowerUnknown}).Draw(t, "power"),
+			Address: some(t, "address"), Problem: some(t, "problem")}
+		if rapid.Bool().Draw(t, "at?") {
+			zone := time.FixedZone("", rapid.IntRange(-12, 14).Draw(t, "zone")*3600)
+			k.At = time.Unix(rapid.Int64Range(0, 1<<37).Draw(t, "at"), 999).In(zone)
+		}
+		return k
+	})
 	rapid.Check(t, func(t *rapid.T) {
 		hosts := rapid.SliceOfN(host, 0, 4).Draw(t, "hosts")
+		var power *pxepilot.PowerView
+		if rapid.Bool().Draw(t, "power?") {
+			power = &pxepilot.PowerView{Hosts: map[*pxepilot.Host]pxepilot.PowerKnowledge{}}
+			for i := range hosts {
+				if rapid.Bool().Draw(t, "powered?") {
+					power.Hosts[hosts[i].Host] = known.Draw(t, "known")
+				}
+			}
+		}
 		want := []apiv1.Host{}
 		for i := range hosts {
-			want = append(want, wireHost(&hosts[i]))
+			want = append(want, wireHost(&hosts[i], power))
 		}
 		text, err := json.Marshal(want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := appendHosts(nil, hosts)
+		got := appendHosts(nil, hosts, power)
 		if bytes.Contains(got, []byte("hunter2")) {
 			t.Fatalf("a password: %s", got)
 		}
@@ -102,26 +131,31 @@ func parsed(t *rapid.T, text []byte) any {
 	return v
 }
 
-// The body is encoded once for a view, and anew for another one.
+// The body is encoded once for a view of the links and of the power, and anew for
+// other ones.
 func TestBodyIsKept(t *testing.T) {
 	one, other := largeView(3), largeView(3)
+	nothing, on, off := (*pxepilot.PowerView)(nil), largePower(one, pxepilot.PowerOn), largePower(one, pxepilot.PowerOff)
 	var h hostsBody
-	first := h.of(one)
-	if again := h.of(one); &again[0] != &first[0] {
+	first := h.of(one, on)
+	if again := h.of(one, on); &again[0] != &first[0] {
 		t.Error("encoded twice")
 	}
-	if another := h.of(other); &another[0] == &first[0] {
-		t.Error("not encoded anew")
+	for _, views := range []encodedViews{{view: other, power: on}, {view: one, power: off}, {view: one, power: nothing}, {view: one, power: on}} {
+		another := h.of(views.view, views.power)
+		if &another[0] == &first[0] || !bytes.Equal(another, append(appendHosts(nil, views.view.Hosts, views.power), '\n')) {
+			t.Error("not encoded anew")
+		}
 	}
 	kept := slices.Clone(first)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			view := one
+			power := on
 			if i%2 == 0 {
-				view = other
+				power = largePower(one, pxepilot.PowerOn)
 			}
-			if !bytes.Equal(h.of(view), kept) {
+			if !bytes.Equal(h.of(one, power), kept) {
 				t.Error("another body")
 			}
 		})
@@ -130,6 +164,15 @@ func TestBodyIsKept(t *testing.T) {
 	if !bytes.Equal(first, kept) {
 		t.Error("a body changed that was given away")
 	}
+}
+
+// largePower is what is known where all machines are in one state.
+func largePower(view *pxepilot.View, state pxepilot.PowerState) *pxepilot.PowerView {
+	v := &pxepilot.PowerView{Hosts: make(map[*pxepilot.Host]pxepilot.PowerKnowledge, len(view.Hosts))}
+	for _, s := range view.Hosts {
+		v.Hosts[s.Host] = pxepilot.PowerKnowledge{State: state, At: time.Unix(1_800_000_000, 0), Address: "10.0.0.1"}
+	}
+	return v
 }
 
 // largeView is a site of n hosts with two MAC addresses and a BMC.
@@ -158,14 +201,15 @@ func largeView(n int) *pxepilot.View {
 // hand and by encoding/json, and what a client waits for where nothing changed.
 func BenchmarkHosts(b *testing.B) {
 	view := largeView(10_000)
-	body := appendHosts(nil, view.Hosts)
+	known := largePower(view, pxepilot.PowerOn)
+	body := appendHosts(nil, view.Hosts, known)
 	b.Run("encode", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()
 		var h hostsBody
 		for b.Loop() {
 			changed := *view
-			h.of(&changed)
+			h.of(&changed, known)
 		}
 	})
 	b.Run("encoding-json", func(b *testing.B) {
@@ -174,7 +218,7 @@ func BenchmarkHosts(b *testing.B) {
 		for b.Loop() {
 			wire := make([]apiv1.Host, len(view.Hosts))
 			for i := range view.Hosts {
-				wire[i] = wireHost(&view.Hosts[i])
+				wire[i] = wireHost(&view.Hosts[i], known)
 			}
 			if _, err := json.Marshal(wire); err != nil {
 				b.Fatal(err)
@@ -183,10 +227,10 @@ func BenchmarkHosts(b *testing.B) {
 	})
 	b.Run("unchanged", func(b *testing.B) {
 		site := &pilot.Site{Inventory: view.Inventory, Root: &memory{t: b, view: view}}
-		server := httptest.NewServer(New(pilot.New(func() *pilot.Site { return site }, func() error { return nil }, pilot.Options{}), Options{}))
+		server := httptest.NewServer(New(pilot.New(func() *pilot.Site { return site }, func() error { return nil }, pilot.Options{Power: &machines{view: known}}), Options{}))
 		defer server.Close()
 		for b.Loop() {
-			res, err := http.Get(server.URL + "/v1/hosts?status=false")
+			res, err := http.Get(server.URL + "/v1/hosts")
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -5,6 +5,7 @@
 // turns them into JSON by one table, gives each request an id and logs it once.
 // guard.go keeps out web pages, for the API has no passwords. json.go reads the
 // bodies, strictly and with positions; hosts.go writes the one large answer.
+// power.go waits for machines, longer than the server would let a client.
 package httpapi
 
 import (
@@ -25,6 +26,11 @@ type Pilot interface {
 	Hosts(context.Context) (*pxepilot.View, error)
 	Host(ctx context.Context, ref string) (*pxepilot.HostStatus, error)
 	Change(context.Context, pilot.Change) (*pilot.Outcome, error)
+	Powers(context.Context) *pxepilot.PowerView
+	Power(ctx context.Context, ref string) (*pilot.PowerStatus, error)
+	Drive(ctx context.Context, ref string, o pilot.Order) error
+	Discover(ctx context.Context, rate int) (*pilot.Discovery, error)
+	Sweeping() (at pxepilot.SweepProgress, running bool)
 	Health(context.Context) pilot.Health
 }
 
@@ -51,8 +57,13 @@ type api struct {
 	log   *slog.Logger
 	guard guard
 	mux   *http.ServeMux
-	hosts hostsBody
+	hosts struct{ powered, bare hostsBody } // the list with what is known of their power, and without
 }
+
+// writeTimeout is how long an answer may take. It is counted from the end of the
+// headers, or from where the machines are done: the body, at most 5 s for another
+// writer's lock, the change, and 50 MB (100,000 hosts) at 8 Mbit/s.
+const writeTimeout = 2 * time.Minute
 
 // Server makes a server that no client can hold up. The caller listens, serves
 // and shuts down.
@@ -62,10 +73,8 @@ func Server(h http.Handler, log *slog.Logger) *http.Server {
 		// A client that dribbles its headers holds a connection no longer.
 		ReadHeaderTimeout: 10 * time.Second,
 		// A body of the largest size, 8 MiB, gets through at 1.2 Mbit/s.
-		ReadTimeout: time.Minute,
-		// Counted from the end of the headers: the body, at most 5 s for another
-		// writer's lock, the change, and 50 MB (100,000 hosts) at 8 Mbit/s.
-		WriteTimeout: 2 * time.Minute,
+		ReadTimeout:  time.Minute,
+		WriteTimeout: writeTimeout,
 		// Longer than the 90 s of Go's clients, so that it is they who close, and
 		// never while they send the next request.
 		IdleTimeout: 2 * time.Minute,

@@ -62,24 +62,37 @@ func (a *api) listBootloaders(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (a *api) listHosts(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
-	if status := query.Get("status"); query.Has("status") && status != "true" && status != "false" {
-		return pxepilot.Errorf(pxepilot.Invalid, "the query parameter status is %s; want true or false", pxepilot.Quote(status))
+	status, err := flag(r, "status", true)
+	if err != nil {
+		return err
 	}
 	view, err := a.pilot.Hosts(r.Context())
 	if err != nil {
 		return err
 	}
-	writeBody(w, http.StatusOK, "application/json", a.hosts.of(view))
+	body := a.hosts.bare.of
+	var power *pxepilot.PowerView
+	if status {
+		body, power = a.hosts.powered.of, a.pilot.Powers(r.Context())
+	}
+	writeBody(w, http.StatusOK, "application/json", body(view, power))
 	return nil
 }
 
 func (a *api) showHost(w http.ResponseWriter, r *http.Request) error {
+	status, err := flag(r, "status", true)
+	if err != nil {
+		return err
+	}
 	h, err := a.pilot.Host(r.Context(), r.PathValue("name"))
 	if err != nil {
 		return err
 	}
-	writeBody(w, http.StatusOK, "application/json", append(appendHost(nil, h), '\n'))
+	var power *pxepilot.PowerView
+	if status {
+		power = a.pilot.Powers(r.Context())
+	}
+	writeBody(w, http.StatusOK, "application/json", append(appendHost(nil, h, power), '\n'))
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/pilot"
 )
 
 // A route is one call of the API.
@@ -27,7 +28,15 @@ func (a *api) routes() []route {
 		{"GET", "/v1/configurations/{name}", []string{"bootloader"}, a.showConfiguration},
 		{"PUT", "/v1/configurations/{name}/deploy", nil, a.deploy},
 		{"GET", "/v1/hosts", []string{"status"}, a.listHosts},
-		{"GET", "/v1/hosts/{name}", nil, a.showHost},
+		{"GET", "/v1/hosts/{name}", []string{"status"}, a.showHost},
+		{"GET", "/v1/hosts/{name}/power", nil, a.showPower},
+		{"PATCH", "/v1/hosts/{name}/on", []string{"next"}, a.drive(pilot.TurnOn)},
+		{"PATCH", "/v1/hosts/{name}/off", []string{"soft"}, a.turnOff},
+		{"PATCH", "/v1/hosts/{name}/reboot", []string{"next"}, a.drive(pilot.Reboot)},
+		{"PATCH", "/v1/hosts/{name}/cycle", []string{"next"}, a.drive(pilot.Cycle)},
+		{"PATCH", "/v1/discovery", []string{"rate"}, a.discover},
+		{"PATCH", "/v1/refresh", []string{"rate"}, a.discover},
+		{"GET", "/v1/discovery", nil, a.showDiscovery},
 		{"GET", "/v1/bootloaders", nil, a.listBootloaders},
 		{"PUT", "/v1/clear", nil, a.clear},
 		{"PUT", "/v1/repair", nil, a.repair},

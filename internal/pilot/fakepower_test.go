@@ -21,6 +21,7 @@ type fakeMachine struct {
 	late   time.Duration // until an action shows
 	slow   time.Duration // until the BMC answers
 	silent bool          // it never answers
+	mute   bool          // it does not answer any more once it did something
 	idle   bool          // it says that it did, and does nothing
 	// What it answers in place of what it was asked for.
 	stateFails, doFails, nextFails error
@@ -47,7 +48,10 @@ func (f *fakePower) ask(ctx context.Context, h *pxepilot.Host) (*fakeMachine, er
 		f.before()
 	}
 	m := f.machines[h.Name]
-	if m.silent {
+	f.mu.Lock()
+	silent := m.silent || m.mute && m.acted
+	f.mu.Unlock()
+	if silent {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}

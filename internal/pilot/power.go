@@ -212,7 +212,9 @@ func (p *Pilot) noState(h *pxepilot.Host) error {
 func undone(h *pxepilot.Host, err error) error {
 	var ours *pxepilot.Error
 	switch {
-	case errors.As(err, &ours):
+	case errors.As(err, &ours) && ours.Code == pxepilot.Conflict:
+		return ours
+	case ours != nil:
 		return pxepilot.Errorf(pxepilot.Conflict, "%s", ours.Message).Because(err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return pxepilot.Errorf(pxepilot.Conflict, "host %s: its BMC did not answer in time", pxepilot.Quote(h.Name)).Because(err)

@@ -52,6 +52,8 @@ func TestDrive(t *testing.T) {
 			accepted + `"on", but 30s later the machine is in a state that the BMC does not tell` + look},
 		{"on, and the BMC falls silent", fakeMachine{state: off, thenFails: unavailable}, Order{Do: TurnOn}, []string{"on"}, 30 * time.Second,
 			accepted + `"on", but did not say within 30s that it happened: ` + unavailable.Message},
+		{"on, and the BMC answers no more", fakeMachine{state: off, mute: true}, Order{Do: TurnOn}, []string{"on"}, 30 * time.Second,
+			accepted + `"on", but did not say within 30s that it happened: host "h01": its BMC did not answer in time`},
 		{"on, refused", fakeMachine{state: off, doFails: refused}, Order{Do: TurnOn}, []string{"on"}, 0, refused.Message},
 		{"on by Wake-on-LAN", fakeMachine{stateFails: unsupported}, Order{Do: TurnOn}, []string{"on"}, 0, ""},
 		{"off by Wake-on-LAN", fakeMachine{stateFails: unsupported, doFails: unsupported}, Order{Do: TurnOff}, []string{"off"}, 0, unsupported.Message},

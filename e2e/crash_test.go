@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,7 +40,8 @@ func TestKill(t *testing.T) {
 	var acknowledged, pending, divided int
 	is := map[string]string{"settled": "local", "struck": "local"}
 	other := map[string]string{"local": "install", "install": "local"}
-	for n := range kills {
+	n := 0
+	for ; n < kills || pending == 0 && n < 10*kills; n++ { // on a busy machine most come too early
 		is["settled"] = other[is["settled"]]
 		deploy(t, server, is["settled"], settled...)
 
@@ -88,7 +90,7 @@ func TestKill(t *testing.T) {
 	}
 	audience.end()
 	t.Logf("a deploy takes %v; of %d kills %d came after the answer, %d left something for the next start to resolve, %d some hosts old and some new; %d reads",
-		took, kills, acknowledged, pending, divided, audience.reads.Load())
+		took, n, acknowledged, pending, divided, audience.reads.Load())
 	if audience.failed.Load()+audience.mixed.Load() > 0 {
 		t.Errorf("%d reads failed, %d were mixed; the first: %v", audience.failed.Load(), audience.mixed.Load(), audience.first.Load())
 	}
@@ -97,19 +99,19 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// duration measures a deploy: the shortest of a few, as the kills must not come
-// after its end.
+// duration measures a deploy: the median of a few.
 func duration(t *testing.T, server *lab.Server, hosts []lab.Host) time.Duration {
 	t.Helper()
-	shortest := time.Hour
+	var took []time.Duration
 	for range 3 {
 		for _, c := range []string{"install", "local"} {
 			began := time.Now()
 			deploy(t, server, c, hosts...)
-			shortest = min(shortest, time.Since(began))
+			took = append(took, time.Since(began))
 		}
 	}
-	return shortest
+	slices.Sort(took)
+	return took[len(took)/2]
 }
 
 // allBoot is the configuration that all hosts boot, or empty where they boot

@@ -267,6 +267,13 @@ func (s *site) deploy(configuration string, hosts ...string) {
 	}
 }
 
+func (s *site) clear(hosts ...string) {
+	s.t.Helper()
+	if err := s.change(pxepilot.Clear, "", hosts...); err != nil {
+		s.t.Fatalf("clear %v: %v", hosts, err)
+	}
+}
+
 func (s *site) recover() {
 	s.t.Helper()
 	if err := s.fresh().Recover(context.Background()); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -157,8 +158,14 @@ func TestFloods(t *testing.T) {
 		{"a template in itself", command.Command{Cmd: `'{{define "a"}}{{template "a"}}{{end}}{{template "a"}}'`}, "cannot be expanded"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			_, err := drive(t, tt.cmd, "much", much).State(t.Context())
+			runtime.ReadMemStats(&after)
 			wants(t, err, tt.want)
+			if used := after.TotalAlloc - before.TotalAlloc; used > 256<<20 {
+				t.Errorf("took %d MiB of memory", used>>20)
+			}
 		})
 	}
 }

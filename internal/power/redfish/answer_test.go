@@ -247,7 +247,7 @@ func TestBounds(t *testing.T) {
 			for {
 				select {
 				case <-r.Context().Done():
-					return
+					panic(http.ErrAbortHandler)
 				case <-tick.C:
 					w.Write([]byte(" "))
 					w.(http.Flusher).Flush()

@@ -44,7 +44,7 @@ func newMachine(t *testing.T, b powertest.Behaviour) powertest.Machine {
 	changes := func(r *http.Request) bool { return r.Method == http.MethodPatch || isReset(r) }
 	switch b {
 	case powertest.Silent:
-		s.InFront(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() })
+		s.InFront(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { redfishtest.Hang(r) })
 	case powertest.Refuses:
 		password = powertest.WrongPassword
 	case powertest.Idle:
@@ -59,8 +59,7 @@ func newMachine(t *testing.T, b powertest.Behaviour) powertest.Machine {
 		s.InFront(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if changes(r) {
 				next.ServeHTTP(httptest.NewRecorder(), r)
-				<-r.Context().Done()
-				return
+				redfishtest.Hang(r)
 			}
 			next.ServeHTTP(w, r)
 		})

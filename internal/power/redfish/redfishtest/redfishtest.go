@@ -130,6 +130,13 @@ func (s *Server) InFront(f func(w http.ResponseWriter, r *http.Request, next htt
 	s.front = f
 }
 
+// Hang answers nothing until the client has gone, and nothing then. A handler
+// that merely returned would have an answer sent, which may still be read.
+func Hang(r *http.Request) {
+	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
+}
+
 // Forget loses all sessions, as a restart of a BMC does.
 func (s *Server) Forget() {
 	s.mu.Lock()

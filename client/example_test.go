@@ -22,6 +22,10 @@ func exampleServer() *httptest.Server {
 		"PUT /v1/configurations/ubuntu-16.04/deploy": `{"hosts":[
 			{"name":"h2","configuration":"ubuntu-16.04","rebooted":"NO"},
 			{"name":"h3","configuration":"ubuntu-16.04","rebooted":"NO"}]}`,
+		"PUT /v1/configurations/local/deploy": `{"hosts":[
+			{"name":"h2","configuration":"local","rebooted":"YES"},
+			{"name":"h3","configuration":"local","rebooted":"ERROR","problem":"host \"h3\": BMC 10.0.0.3 does not answer"}]}`,
+		"GET /v1/hosts/h2/power": `{"name":"h2","powerState":"On","address":"10.0.0.2"}`,
 		"PUT /v1/repair": `{"hosts":[{"name":"h3","configuration":"local","rebooted":"NO"}],"steps":[
 			{"host":"h3","bootloader":"pxelinux","path":"pxelinux.cfg/01-00-00-00-00-00-33","was":"conf/local","becomes":"01-00-00-00-00-00-03"}]}`,
 	}
@@ -83,6 +87,48 @@ func ExampleClient_Deploy() {
 	// Output:
 	// h2 ubuntu-16.04
 	// h3 ubuntu-16.04
+}
+
+// A BMC that fails leaves the configuration deployed, and its host's outcome says
+// why the machine did not reboot.
+func ExampleClient_Deploy_reboot() {
+	server := exampleServer()
+	defer server.Close()
+
+	c, err := client.New(server.URL)
+	if err != nil {
+		panic(err)
+	}
+	out, err := c.Deploy(context.Background(), "local", apiv1.Change{
+		Hosts: []apiv1.HostRef{{Name: "h2", Reboot: true}, {Name: "h3", Reboot: true}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	for _, h := range out.Hosts {
+		fmt.Printf("%s %s %s %q\n", h.Name, h.Configuration, h.Rebooted, h.Problem)
+	}
+	// Output:
+	// h2 local YES ""
+	// h3 local ERROR "host \"h3\": BMC 10.0.0.3 does not answer"
+}
+
+// Power asks the BMC now; Hosts tells what was known last, at once.
+func ExampleClient_Power() {
+	server := exampleServer()
+	defer server.Close()
+
+	c, err := client.New(server.URL)
+	if err != nil {
+		panic(err)
+	}
+	power, err := c.Power(context.Background(), "h2")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(power.PowerState, power.Address)
+	// Output:
+	// On 10.0.0.2
 }
 
 func ExampleClient_Configuration() {

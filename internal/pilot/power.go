@@ -159,7 +159,8 @@ func (p *Pilot) readBack(ctx context.Context, h *pxepilot.Host, action pxepilot.
 	ctx, cancel := context.WithTimeout(ctx, p.timing.ReadBack)
 	defer cancel()
 	began := time.Now()
-	seen, failed := pxepilot.PowerUnknown, error(nil)
+	var seen pxepilot.PowerState
+	var failed error
 	for {
 		state, err := p.power.State(ctx, h)
 		switch {
@@ -167,7 +168,7 @@ func (p *Pilot) readBack(ctx context.Context, h *pxepilot.Host, action pxepilot.
 			return nil
 		case err == nil:
 			seen, failed = state, nil
-		case ctx.Err() == nil || failed == nil && seen == pxepilot.PowerUnknown:
+		case ctx.Err() == nil || failed == nil && seen == "":
 			failed = err // else it is the end of the time that cut the question off
 		}
 		wait := time.NewTimer(p.timing.Interval)

@@ -30,8 +30,9 @@ type Options struct {
 // after a minute (IPMI 2.0 section 6.12.15).
 const DefaultIdle = 30 * time.Second
 
-// reluctant is how many times longer than Fresh a BMC that does not answer is
-// left alone.
+// reluctant is how many times longer than Fresh a BMC that failed is left alone:
+// a dead one costs a deadline each time, and one with a wrong password may lock
+// the account.
 const reluctant = 6
 
 // A Fleet is the power of all machines of a site. It sees to it that there is one
@@ -211,7 +212,7 @@ func (f *Fleet) refresh() []chan struct{} {
 	now := time.Now()
 	for _, m := range f.machines {
 		fresh := f.o.Fresh
-		if m.silent {
+		if m.known.Problem != "" {
 			fresh *= reluctant
 		}
 		if m.asking == nil && !f.closed && (m.due || now.Sub(m.known.At) >= fresh) {

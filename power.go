@@ -50,7 +50,7 @@ type PowerKnowledge struct {
 // A PowerView is what is known of the power of all machines that have any. It is
 // immutable, and the same pointer for as long as nothing new is known.
 type PowerView struct {
-	Hosts map[*Host]PowerKnowledge
+	Hosts map[string]PowerKnowledge // by name: a host is the same one after a reload
 }
 
 // Of returns what is known of a host; ok is false where nothing drives its power.
@@ -58,7 +58,7 @@ func (v *PowerView) Of(h *Host) (k PowerKnowledge, ok bool) {
 	if v == nil {
 		return PowerKnowledge{}, false
 	}
-	k, ok = v.Hosts[h]
+	k, ok = v.Hosts[h.Name]
 	return k, ok
 }
 

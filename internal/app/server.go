@@ -32,8 +32,8 @@ type Server struct {
 }
 
 // grace is how long requests that are under way may go on after the server was
-// told to stop: longer than a change waits for another one and then takes.
-const grace = 15 * time.Second
+// told to stop: as long as a deploy that reboots machines takes at most.
+const grace = time.Minute
 
 func newLogger(w io.Writer, debug bool) *slog.Logger {
 	level := slog.LevelInfo

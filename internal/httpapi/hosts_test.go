@@ -98,10 +98,10 @@ func TestHostsAsEncoded(t *testing.T) {
 		hosts := rapid.SliceOfN(host, 0, 4).Draw(t, "hosts")
 		var power *pxepilot.PowerView
 		if rapid.Bool().Draw(t, "power?") {
-			power = &pxepilot.PowerView{Hosts: map[*pxepilot.Host]pxepilot.PowerKnowledge{}}
+			power = &pxepilot.PowerView{Hosts: map[string]pxepilot.PowerKnowledge{}}
 			for i := range hosts {
 				if rapid.Bool().Draw(t, "powered?") {
-					power.Hosts[hosts[i].Host] = known.Draw(t, "known")
+					power.Hosts[hosts[i].Host.Name] = known.Draw(t, "known")
 				}
 			}
 		}
@@ -168,9 +168,9 @@ func TestBodyIsKept(t *testing.T) {
 
 // largePower is what is known where all machines are in one state.
 func largePower(view *pxepilot.View, state pxepilot.PowerState) *pxepilot.PowerView {
-	v := &pxepilot.PowerView{Hosts: make(map[*pxepilot.Host]pxepilot.PowerKnowledge, len(view.Hosts))}
+	v := &pxepilot.PowerView{Hosts: make(map[string]pxepilot.PowerKnowledge, len(view.Hosts))}
 	for _, s := range view.Hosts {
-		v.Hosts[s.Host] = pxepilot.PowerKnowledge{State: state, At: time.Unix(1_800_000_000, 0), Address: "10.0.0.1"}
+		v.Hosts[s.Host.Name] = pxepilot.PowerKnowledge{State: state, At: time.Unix(1_800_000_000, 0), Address: "10.0.0.1"}
 	}
 	return v
 }

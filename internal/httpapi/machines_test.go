@@ -118,11 +118,11 @@ func newPowered(t testing.TB) (*lab, *memory, *machines, *sweeper) {
 	at := time.Date(2026, 11, 22, 16, 4, 5, 600, time.FixedZone("", 3600))
 	silent := pxepilot.Errorf(pxepilot.Conflict, "host \"h4\": BMC 10.0.0.4: it does not answer;\nis it plugged in?").Because(context.DeadlineExceeded)
 	m := &machines{
-		view: &pxepilot.PowerView{Hosts: map[*pxepilot.Host]pxepilot.PowerKnowledge{
-			hosts[0]: {State: pxepilot.PowerOff, At: at, Address: "10.0.0.1"},
-			hosts[1]: {State: pxepilot.PowerOn, At: at, Address: "10.0.0.2"},
-			hosts[3]: {State: pxepilot.PowerUnknown, At: at, Address: "10.0.0.4", Problem: silent.Message},
-			hosts[4]: {State: pxepilot.PowerUnknown},
+		view: &pxepilot.PowerView{Hosts: map[string]pxepilot.PowerKnowledge{
+			hosts[0].Name: {State: pxepilot.PowerOff, At: at, Address: "10.0.0.1"},
+			hosts[1].Name: {State: pxepilot.PowerOn, At: at, Address: "10.0.0.2"},
+			hosts[3].Name: {State: pxepilot.PowerUnknown, At: at, Address: "10.0.0.4", Problem: silent.Message},
+			hosts[4].Name: {State: pxepilot.PowerUnknown},
 		}},
 		state: map[string]pxepilot.PowerState{"h1": pxepilot.PowerOff, "h2": pxepilot.PowerOn, "h5": pxepilot.PowerOff},
 		fails: map[string]error{"h4": silent},

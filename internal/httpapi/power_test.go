@@ -73,9 +73,9 @@ func TestListAfterPower(t *testing.T) {
 	if ask("/v1/hosts") != before || ask("/v1/hosts?status=false") != bare || a.hosts.powered.last.Load() != kept || a.hosts.bare.last.Load() != keptBare {
 		t.Error("encoded anew where nothing changed")
 	}
-	next := &pxepilot.PowerView{Hosts: map[*pxepilot.Host]pxepilot.PowerKnowledge{}}
+	next := &pxepilot.PowerView{Hosts: map[string]pxepilot.PowerKnowledge{}}
 	for _, s := range root.view.Hosts {
-		next.Hosts[s.Host] = pxepilot.PowerKnowledge{State: pxepilot.PowerOn}
+		next.Hosts[s.Host.Name] = pxepilot.PowerKnowledge{State: pxepilot.PowerOn}
 	}
 	m.view = next
 	if after := ask("/v1/hosts"); after == before || strings.Count(after, `"powerState":"On"`) != 5 {

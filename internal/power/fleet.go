@@ -194,11 +194,11 @@ func (f *Fleet) Known(ctx context.Context) *pxepilot.PowerView {
 
 // look makes a view of what is known now.
 func (f *Fleet) look() *pxepilot.PowerView {
-	v := &pxepilot.PowerView{Hosts: make(map[*pxepilot.Host]pxepilot.PowerKnowledge, len(f.machines))}
+	v := &pxepilot.PowerView{Hosts: make(map[string]pxepilot.PowerKnowledge, len(f.machines))}
 	for _, m := range f.machines {
 		k := m.known
 		k.Address = f.o.Address(m.host)
-		v.Hosts[m.host] = k
+		v.Hosts[m.host.Name] = k
 	}
 	return v
 }

@@ -290,6 +290,18 @@ func (s *site) view() *pxepilot.View {
 	return v
 }
 
+// settle waits until a View is kept: stamps must be old enough for it.
+func (s *site) settle() {
+	s.t.Helper()
+	for v := s.view(); ; {
+		w := s.view()
+		if w == v {
+			return
+		}
+		v = w
+	}
+}
+
 // states is each host's configuration, or state in parentheses, with a "*" where
 // a repair has something to do.
 func (s *site) states() string {

@@ -19,7 +19,7 @@ const many = 10000
 func BenchmarkRedeploy(b *testing.B) {
 	for name, base := range fileSystems {
 		b.Run(name, func(b *testing.B) {
-			s := newSite(b, base, many, false)
+			s := newSite(b, base, many, nil)
 			s.start()
 			body := s.body(many)
 			s.deploy("a", body)
@@ -41,7 +41,7 @@ func BenchmarkRedeploy(b *testing.B) {
 func BenchmarkDeployOne(b *testing.B) {
 	for name, base := range fileSystems {
 		b.Run(name, func(b *testing.B) {
-			s := newSite(b, base, many, false)
+			s := newSite(b, base, many, nil)
 			s.start()
 			s.deploy("a", s.body(many))
 			var ours []time.Duration
@@ -57,7 +57,7 @@ func BenchmarkDeployOne(b *testing.B) {
 // where all did.
 func BenchmarkList(b *testing.B) {
 	for name, base := range fileSystems {
-		s := newSite(b, base, many, false)
+		s := newSite(b, base, many, nil)
 		s.start()
 		body := s.body(many)
 		s.deploy("a", body)

@@ -10,7 +10,7 @@ import (
 // BenchmarkStart starts the server on many hosts, each with an ipmi block, and
 // waits for its first list.
 func BenchmarkStart(b *testing.B) {
-	s := newSite(b, fileSystems["disk"], many, true)
+	s := newSite(b, fileSystems["disk"], many, unseen)
 	var took []time.Duration
 	var peak float64
 	for b.Loop() {
@@ -24,7 +24,7 @@ func BenchmarkStart(b *testing.B) {
 
 // BenchmarkCommand runs "host list" of a small site as a whole process.
 func BenchmarkCommand(b *testing.B) {
-	s := newSite(b, fileSystems["disk"], 20, true)
+	s := newSite(b, fileSystems["disk"], 20, unseen)
 	s.start()
 	var took []time.Duration
 	for b.Loop() {
@@ -43,7 +43,7 @@ func BenchmarkCommand(b *testing.B) {
 func BenchmarkGrowth(b *testing.B) {
 	for _, n := range []int{100, 1000, 10000, 100000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := newSite(b, fileSystems["tmpfs"], n, true)
+			s := newSite(b, fileSystems["tmpfs"], n, unseen)
 			started := s.start()
 			body := s.body(n)
 			s.deploy("a", body)

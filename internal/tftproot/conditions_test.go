@@ -198,6 +198,17 @@ func TestRootGoesAway(t *testing.T) {
 	}
 }
 
+func TestRootIsRemovedDuringAClear(t *testing.T) {
+	s := newSite(t, Options{Path: filepath.Join(fastDir(t), "root")}, []string{"a"}, "h1 "+mac1, "h3 "+mac3+" "+mac33)
+	s.deploy("a", "h1", "h3")
+	s.hook("rename", lnk1, false, func() { _ = os.RemoveAll(s.path) })
+	err := s.change(pxepilot.Clear, "", "h1", "h3")
+	want := "the TFTP root was replaced during the change: TFTP root " + s.path + ": no such file or directory; try again; nothing was switched"
+	if pxepilot.ErrorCode(err) != pxepilot.Unavailable || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+}
+
 func TestRootIsAway(t *testing.T) {
 	s := newSite(t, Options{Path: filepath.Join(t.TempDir(), "root")}, []string{"a"}, "h1 "+mac1)
 	s.deploy("a", "h1")

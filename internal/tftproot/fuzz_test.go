@@ -82,6 +82,11 @@ func staysInside(root, text string) bool {
 	return !filepath.IsAbs(text) && strings.Count(text, "..") <= 1 && strings.Count(text, "loop") < 20
 }
 
+// sealed is a plan as it is written.
+func sealed(direction byte, body string) string {
+	return fmt.Sprintf("%c %x\n%s", direction, sha256.Sum256([]byte(body)), body)
+}
+
 // FuzzPlan starts on any plan: one that is not whole was not begun, and one that
 // is changes nothing outside of the root, whatever it says.
 func FuzzPlan(f *testing.F) {
@@ -110,7 +115,7 @@ func FuzzPlan(f *testing.F) {
 		before := s.tree()
 		data := head + body
 		if whole {
-			data = fmt.Sprintf("%.1s %x\n%s", head+"F", sha256.Sum256([]byte(body)), body)
+			data = sealed((head + "F")[0], body)
 		}
 		s.write(planName, data)
 		err = s.Recover(context.Background())

@@ -1,0 +1,178 @@
+package tftproot
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// cutOff is a scenario's story, and its site as a crash leaves it right before
+// the first call that says so.
+func cutOff(t *testing.T, name string, at func(o op) bool) *story {
+	t.Helper()
+	sc := scenarios[slices.IndexFunc(scenarios, func(sc scenario) bool { return sc.name == name })]
+	st := sc.tell(t, filepath.Join(fastDir(t), "root"), nil)
+	n := slices.IndexFunc(st.ops, at)
+	after(st.begin, st.ops[:n], everything).write(t, st.path)
+	return st
+}
+
+func switching(o op) bool { return o.call == "rename" && !strings.HasPrefix(o.to, ".") }
+
+// told starts anew and returns the log.
+func (st *story) told(r *Root) string {
+	st.t.Helper()
+	var log bytes.Buffer
+	r.log = slog.New(slog.NewTextHandler(&log, nil))
+	if err := r.Recover(context.Background()); err != nil {
+		st.t.Fatal(err)
+	}
+	return log.String()
+}
+
+func TestAStartOnACleanRootDoesNothing(t *testing.T) {
+	st := cutOff(t, "redeploy", func(op) bool { return true })
+	rec := record(st.Root)
+	if log := st.told(st.Root); log != "" || len(rec.ops) > 0 {
+		t.Errorf("%s%v", log, rec.ops)
+	}
+}
+
+// TestTheNextChangeResolvesFirst: a server need not have been started in between,
+// for it may be another process that died.
+func TestTheNextChangeResolvesFirst(t *testing.T) {
+	st := cutOff(t, "redeploy", switching)
+	diff(t, "h1=a h2=a h3=a h4=(none)", st.states())
+	st.deploy("a", "h4")
+	diff(t, "h1=b h2=b h3=b h4=a", st.states())
+}
+
+// TestTheConfigurationGoesAfterACrash: the host stays at the old one.
+func TestTheConfigurationGoesAfterACrash(t *testing.T) {
+	st := cutOff(t, "redeploy", func(o op) bool { return o.call == "rename" && o.to == lnk2 })
+	_ = os.Remove(st.path + "/pxelinux.cfg/conf/b")
+	log := st.told(st.fresh())
+	if !strings.Contains(log, "a configuration went away after a change was cut off; the host's link stays as it is") || !strings.Contains(log, "host=h2") {
+		t.Errorf("%s", log)
+	}
+	diff(t, "h1=(dangling)* h2=a h3=a h4=(none)", st.states())
+	diff(t, []string(nil), st.leftovers())
+}
+
+// TestOtherLoadersAfterACrash: a plan is carried out, though the file declares
+// other loaders meanwhile.
+func TestOtherLoadersAfterACrash(t *testing.T) {
+	st := cutOff(t, "two loaders", switching)
+	o := st.site.opts
+	o.Bootloaders = []pxepilot.Bootloader{{Name: "ipxe"}}
+	r, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.told(r)
+	for name, content := range st.fetchAll() {
+		if content != st.new[name] {
+			t.Errorf("%s gives %q", name, content)
+		}
+	}
+	diff(t, []string(nil), st.leftovers())
+}
+
+// TestTheRootIsRenamedAfterACrash, and the file follows.
+func TestTheRootIsRenamedAfterACrash(t *testing.T) {
+	for _, name := range []string{"two loaders", "two loaders, directories missing", "clear by force"} {
+		st := cutOff(t, name, switching)
+		if err := os.Rename(st.path, st.path+"2"); err != nil {
+			t.Fatal(err)
+		}
+		st.site.opts.Directory = strings.Replace(st.site.opts.Directory, st.path, st.path+"2", 1)
+		st.path += "2"
+		st.site.opts.Path = st.path
+		st.told(st.fresh())
+		for name, content := range st.fetchAll() {
+			if content != st.new[name] {
+				t.Errorf("%s gives %q", name, content)
+			}
+		}
+	}
+}
+
+// TestTheKeptFileGoesAfterACrash: there is nothing to put back.
+func TestTheKeptFileGoesAfterACrash(t *testing.T) {
+	st := cutOff(t, "force", func(o op) bool { return o.call == "unlink" && o.to == planName })
+	plan, _ := os.ReadFile(filepath.Join(st.path, planName))
+	plan[0] = planBack
+	st.write(planName, string(plan))
+	kept, _ := filepath.Glob(st.path + "/pxelinux.cfg/" + lnk1 + ".orig-*")
+	if len(kept) != 1 || os.Remove(kept[0]) != nil {
+		t.Fatalf("%v", kept)
+	}
+	log := st.told(st.fresh())
+	if !strings.Contains(log, "the file that a link took the place of went away") {
+		t.Errorf("%s", log)
+	}
+	tree := st.tree()
+	diff(t, []string{"conf/b", "-"}, []string{tree["pxelinux.cfg/"+lnk1], tree["pxelinux.cfg/"+lnk33]})
+}
+
+func TestAPlanOfAnotherVersion(t *testing.T) {
+	st := cutOff(t, "redeploy", switching)
+	data, err := os.ReadFile(filepath.Join(st.path, planName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(string(data), "\n")
+	st.write(planName, sealed(planForward, strings.Replace(body, `"version":1`, `"version":2`, 1)))
+	before := st.tree()
+	want := "the plan " + st.path + "/" + planName + ": the unfinished plan " + planName +
+		" is of version 2, and this program knows version 1; start the program that wrote it once"
+	for _, err := range []error{st.fresh().Recover(context.Background()), st.change(pxepilot.Deploy, "a", "h1")} {
+		if pxepilot.ErrorCode(err) != pxepilot.Unavailable || err.Error() != want {
+			t.Errorf("%v\nwant %s", err, want)
+		}
+	}
+	diff(t, before, st.tree())
+}
+
+// TestSweepLeavesOthersAlone: only links are ours.
+func TestSweepLeavesOthersAlone(t *testing.T) {
+	s := newSite(t, Options{}, []string{"a"}, "h1 "+mac1)
+	s.write("pxelinux.cfg/.pxe-pilot.notes", "theirs")
+	s.symlink("conf/a", "pxelinux.cfg/.pxe-pilot.0a1b2c3d."+lnk1)
+	s.recover()
+	diff(t, []string{"pxelinux.cfg/.pxe-pilot.notes"}, s.leftovers())
+}
+
+// TestClearsGoFurtherMACsFirst, so that none of them ever dangles.
+func TestClearsGoFurtherMACsFirst(t *testing.T) {
+	s := newSite(t, Options{}, []string{"a"}, "h3 "+mac3+" "+mac33)
+	s.deploy("a", "h3")
+	rec := record(s.Root)
+	s.clear("h3")
+	var order []string
+	for _, o := range rec.ops {
+		if o.call == "rename" {
+			order = append(order, o.from)
+		}
+	}
+	diff(t, []string{lnk33, lnk3}, order)
+}
+
+// TestThePlanGoesDurably: were it there again after a power cut, it would be
+// carried out over what was done since.
+func TestThePlanGoesDurably(t *testing.T) {
+	for _, sc := range scenarios {
+		st := sc.tell(t, filepath.Join(fastDir(t), "root"), nil)
+		diff(t, []string{"unlink " + planName, "sync ."}, []string{
+			st.ops[len(st.ops)-2].call + " " + st.ops[len(st.ops)-2].to,
+			st.ops[len(st.ops)-1].call + " " + st.ops[len(st.ops)-1].dir,
+		})
+	}
+}

@@ -31,6 +31,11 @@ func Start(t testing.TB, name string, args ...string) *Process {
 // StartCommand is Start for commands with surroundings of their own.
 func StartCommand(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
+	return startBy(t, cmd, cmd.Start)
+}
+
+func startBy(t testing.TB, cmd *exec.Cmd, start func() error) *Process {
+	t.Helper()
 	p := &Process{
 		name:  filepath.Base(cmd.Args[0]),
 		cmd:   cmd,
@@ -40,7 +45,7 @@ func StartCommand(t testing.TB, cmd *exec.Cmd) *Process {
 	cmd.Stdout, cmd.Stderr = p.said, p.said
 	// A child of it may hold its output open a little longer.
 	cmd.WaitDelay = time.Second
-	if err := cmd.Start(); err != nil {
+	if err := start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
@@ -136,10 +141,15 @@ func Output(t testing.TB, name string, args ...string) (stdout, stderr string, s
 // OutputOf is Output for commands with surroundings of their own.
 func OutputOf(t testing.TB, cmd *exec.Cmd) (stdout, stderr string, status int) {
 	t.Helper()
+	return outputBy(t, cmd, cmd.Run)
+}
+
+func outputBy(t testing.TB, cmd *exec.Cmd, run func() error) (stdout, stderr string, status int) {
+	t.Helper()
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+	if err := run(); err != nil && !errors.As(err, &exit) {
 		t.Fatalf("%s: %v", strings.Join(cmd.Args, " "), err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()

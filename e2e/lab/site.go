@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -20,6 +21,7 @@ type Site struct {
 	Root  string // the TFTP root
 	Conf  string // the directory of the boot configurations, in it
 	Links string // the directory of the links of PXELINUX, in it
+	State string // the directory of what outlives a server
 }
 
 // NewSite makes a site of its own without hosts and boot configurations.
@@ -32,7 +34,8 @@ func NewSite(t testing.TB) *Site {
 // SiteAt is NewSite at given places.
 func SiteAt(t testing.TB, file, root string) *Site {
 	t.Helper()
-	s := &Site{File: file, Root: root, Links: filepath.Join(root, "pxelinux.cfg"), Conf: filepath.Join(root, "pxelinux.cfg", "conf")}
+	s := &Site{File: file, Root: root, Links: filepath.Join(root, "pxelinux.cfg"), Conf: filepath.Join(root, "pxelinux.cfg", "conf"),
+		State: filepath.Join(filepath.Dir(file), "state")}
 	MakeDir(t, s.Conf)
 	return s
 }
@@ -57,7 +60,11 @@ func (s *Site) Text(hosts ...Host) string {
 	var b strings.Builder
 	b.WriteString("---\nhosts:\n")
 	for _, h := range hosts {
-		fmt.Fprintf(&b, "  - {name: %q, mac_addresses: [\"%s\"]}\n", h.Name, strings.Join(h.MACs, `", "`))
+		more := ""
+		if h.Power != "" {
+			more = ", " + h.Power
+		}
+		fmt.Fprintf(&b, "  - {name: %q, mac_addresses: [\"%s\"]%s}\n", h.Name, strings.Join(h.MACs, `", "`), more)
 	}
 	if len(hosts) == 0 {
 		b.WriteString("  []\n")
@@ -74,8 +81,9 @@ func Name(mac string) string { return "pxelinux.cfg/01-" + strings.ReplaceAll(ma
 
 // A Host is a host of a site.
 type Host struct {
-	Name string
-	MACs []string
+	Name  string
+	MACs  []string
+	Power string // what drives its power: a key of YAML and its value
 }
 
 // Hosts makes hosts with some network cards each, whose addresses end with the
@@ -101,7 +109,14 @@ type Server struct {
 // Serve starts a server on the site and waits until it answers.
 func (s *Site) Serve(t testing.TB) *Server {
 	t.Helper()
-	return Serving(t, Start(t, Program(), "server", "-c", s.File))
+	return Serving(t, StartCommand(t, s.Command(t)))
+}
+
+// Command is a server on the site, to be started.
+func (s *Site) Command(t testing.TB, options ...string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), Program(), append([]string{"server", "-c", s.File}, options...)...)
+	cmd.Env = append(os.Environ(), "STATE_DIRECTORY="+s.State)
+	return cmd
 }
 
 // Serving waits until a server that was started answers.

@@ -115,6 +115,13 @@ func (m *Machine) Move(addrs ...string) {
 	m.wire.lan.ip(strings.Join(script, "\n"))
 }
 
+// Reach has the machine, and no other one, speak IP with the near end's address,
+// which lasts until it moves.
+func (m *Machine) Reach(near string) {
+	m.wire.lan.tb.Helper()
+	m.wire.lan.ip(fmt.Sprintf("-n %s route add %s/32 dev %s", m.wire.lan.far(), near, m.name))
+}
+
 // Unplug removes a machine.
 func (m *Machine) Unplug() {
 	m.wire.lan.tb.Helper()
@@ -148,6 +155,12 @@ func (l *LAN) Set(namespace string, settings ...string) {
 func (l *LAN) Do(f func()) {
 	l.tb.Helper()
 	l.in(l.near(), f)
+}
+
+// DoFar is Do in the far namespace, where machines have servers.
+func (l *LAN) DoFar(f func()) {
+	l.tb.Helper()
+	l.in(l.far(), f)
 }
 
 // in calls f on a thread of its own, which ends with it: nothing else can ever

@@ -69,7 +69,7 @@ var shapes = []shape{
 // anew, and that each operation kept its promise.
 func TestAnySequence(t *testing.T) {
 	base := fastDir(t)
-	checks(t, 30, 4000)
+	checks(t, 30, 1500)
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp(base, "")
 		if err != nil {

@@ -176,3 +176,33 @@ func TestThePlanGoesDurably(t *testing.T) {
 		})
 	}
 }
+
+// TestLinksOutsideTheRootAfterACrash: with absolute links, the directory of links
+// may be where the configurations are.
+func TestLinksOutsideTheRootAfterACrash(t *testing.T) {
+	dir := fastDir(t)
+	o := Options{Path: dir + "/root", Directory: dir + "/etc", Absolute: true}
+	s := siteAt(t, o, []string{"a", "b"}, "h1 "+mac1, "h3 "+mac3+" "+mac33)
+	s.symlink(dir+"/etc", "pxelinux.cfg")
+	s.deploy("a", "h1", "h3")
+	type death struct{}
+	rec := record(s.Root)
+	rec.before = func(_ int, o op) error {
+		if o.call == "rename" && o.from != "" && o.to == lnk3 {
+			panic(death{})
+		}
+		return nil
+	}
+	func() {
+		defer func() {
+			if recover() != (death{}) {
+				t.Fatal("it did not die")
+			}
+		}()
+		_ = s.change(pxepilot.Deploy, "b", "h1", "h3")
+	}()
+	diff(t, "h1=b h3=a", s.states())
+	s.recover()
+	diff(t, "h1=b h3=b", s.states())
+	diff(t, []string(nil), s.leftovers())
+}

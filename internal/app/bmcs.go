@@ -53,9 +53,9 @@ func (b *bmcs) known(mac pxepilot.MAC) string {
 	return ""
 }
 
-// find returns the address of a host's BMC. What the kernel saw later than the
-// last sweep wins: a BMC may have another address by now.
-func (b *bmcs) find(host string, mac pxepilot.MAC) func(context.Context) (string, error) {
+// find returns the address of a BMC. What the kernel saw later than the last
+// sweep wins: a BMC may have another address by now.
+func (b *bmcs) find(mac pxepilot.MAC) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) {
 		found, ok := b.table().Get(mac)
 		if ok && time.Since(found.Seen) < recent {
@@ -69,7 +69,7 @@ func (b *bmcs) find(host string, mac pxepilot.MAC) func(context.Context) (string
 		}
 		if !ok {
 			return "", pxepilot.Errorf(pxepilot.Conflict,
-				"host %s: nobody has seen its BMC %s yet; find it by 'pxe-pilot discover', or name its address by ipmi.hostname", pxepilot.Quote(host), mac)
+				"nobody has seen %s yet; find it by 'pxe-pilot discover', or name its address by ipmi.hostname or management.ip_address", mac)
 		}
 		return found.Addrs[0].String(), nil
 	}

@@ -36,7 +36,7 @@ func (d *drivers) make(h *pxepilot.Host) (power.Controller, error) {
 	case h.IPMI != nil:
 		return ipmi.New(ipmi.Options{
 			Name:        h.Name,
-			Address:     d.whereabouts(h, h.IPMI.Hostname, h.IPMI.MAC),
+			Address:     d.whereabouts(h.IPMI.Hostname, h.IPMI.MAC),
 			Port:        h.IPMI.Port,
 			User:        h.IPMI.Username,
 			Password:    credential.Source(h.IPMI.Credentials, d.env),
@@ -58,7 +58,7 @@ func (d *drivers) make(h *pxepilot.Host) (power.Controller, error) {
 		m := h.Management
 		o := command.Options{Name: h.Name, Adapter: adapter(d.adapters[m.Adapter]), Vars: values(m.Vars)}
 		if m.Address != "" || !m.MAC.IsZero() {
-			o.Address = d.whereabouts(h, m.Address, m.MAC)
+			o.Address = d.whereabouts(m.Address, m.MAC)
 		}
 		return command.New(o)
 	case h.WakeOnLAN != nil:
@@ -76,9 +76,9 @@ func (d *drivers) make(h *pxepilot.Host) (power.Controller, error) {
 const keepSession = power.DefaultIdle
 
 // whereabouts is where a BMC is: where the file says, or where its MAC was seen.
-func (d *drivers) whereabouts(h *pxepilot.Host, address string, mac pxepilot.MAC) func(context.Context) (string, error) {
+func (d *drivers) whereabouts(address string, mac pxepilot.MAC) func(context.Context) (string, error) {
 	if address == "" {
-		return d.bmcs.find(h.Name, mac)
+		return d.bmcs.find(mac)
 	}
 	return func(context.Context) (string, error) { return address, nil }
 }

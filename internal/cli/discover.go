@@ -101,11 +101,20 @@ func discovered(found *apiv1.Discovery) result {
 				}
 				took := time.Duration(s.Seconds * float64(time.Second))
 				t.row(s.Subnet, s.Method, strconv.Itoa(s.Asked), strconv.Itoa(s.Answered),
-					strconv.Itoa(len(s.Found)), strconv.Itoa(len(s.Missing)), took.Round(10*time.Millisecond).String())
+					strconv.Itoa(bmcsOf(s)), strconv.Itoa(len(s.Missing)), took.Round(10*time.Millisecond).String())
 			}
 			t.write(b)
 		},
 	}
+}
+
+// bmcsOf is how many BMCs were found, some of them at several addresses.
+func bmcsOf(s apiv1.SubnetSweep) int {
+	macs := map[string]bool{}
+	for _, f := range s.Found {
+		macs[f.MACAddress] = true
+	}
+	return len(macs)
 }
 
 // tellSweeps tells what is wrong with what was found.

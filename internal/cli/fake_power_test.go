@@ -146,6 +146,7 @@ func swept() *fakeSite {
 		{Subnet: "10.0.0.0/24", Method: "arp", Asked: 254, Answered: 3, Seconds: 0.123456, Missing: []string{"00:00:00:00:00:a2", "00:00:00:00:00:a9"},
 			Found: []apiv1.FoundBMC{
 				{MACAddress: "00:00:00:00:00:a3", Address: "10.0.0.3", Hosts: []string{"h3"}},
+				{MACAddress: "00:00:00:00:00:a3", Address: "10.0.0.33", Hosts: []string{"h3"}},
 				{MACAddress: "00:00:00:00:00:a1", Address: "10.0.0.1", Hosts: []string{"h1", "h3"}},
 			},
 			Duplicates: []string{"00:00:00:00:00:a3 answers at 10.0.0.3 and at 10.0.0.33"}},

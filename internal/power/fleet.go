@@ -63,6 +63,7 @@ type machine struct {
 	ctl    Controller
 	broken error // why there is no controller
 	known  pxepilot.PowerKnowledge
+	at     string        // where its BMC was when it was asked
 	due    bool          // something was done, so that the state is not known any more
 	silent bool          // the last operation had no answer
 	asking chan struct{} // closed when the question that is under way is answered; else nil
@@ -158,11 +159,17 @@ func (f *Fleet) Close() {
 	f.wg.Wait()
 }
 
-// Forget has the addresses of BMCs looked at again for what is shown.
+// Forget has the addresses of BMCs looked at again. One that failed and is
+// elsewhere by now was never asked.
 func (f *Fleet) Forget() {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.view = nil
-	f.mu.Unlock()
+	for _, m := range f.machines {
+		if m.known.Problem != "" && m.broken == nil && f.o.Address(m.host) != m.at {
+			m.known = pxepilot.PowerKnowledge{State: pxepilot.PowerUnknown}
+		}
+	}
 }
 
 // Known tells what is known of all machines. What is older than Fresh is asked
@@ -309,7 +316,7 @@ func (f *Fleet) learn(m *machine, c Controller, state pxepilot.PowerState, err e
 		return // it was asked of another BMC, or not to the end
 	}
 	m.known = pxepilot.PowerKnowledge{State: state, At: time.Now(), Problem: pxepilot.ErrorMessage(err)}
-	m.due = false
+	m.at, m.due = f.o.Address(m.host), false
 	f.view = nil
 }
 

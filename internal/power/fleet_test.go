@@ -121,7 +121,9 @@ func newFleet(t *testing.T, n int, o Options) (*Fleet, *pxepilot.Inventory, []*b
 	if o.Key == nil {
 		o.Key = func(h *pxepilot.Host) string { return h.Name }
 	}
-	o.Address = func(h *pxepilot.Host) string { return "at-" + h.Name }
+	if o.Address == nil {
+		o.Address = func(h *pxepilot.Host) string { return "at-" + h.Name }
+	}
 	f := NewFleet(o)
 	f.Update(inv)
 	t.Cleanup(f.Close)
@@ -188,6 +190,31 @@ func TestOldStatesAreAskedAnewAndSilentOnesRarely(t *testing.T) {
 		synctest.Wait()
 		if k, _ := f.Known(t.Context()).Of(inv.Hosts()[0]); k.State != pxepilot.PowerOff {
 			t.Errorf("after an action: %+v", k)
+		}
+	})
+}
+
+func TestABMCThatIsElsewhereIsAskedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := map[string]string{"h0": "10.0.0.1"} // that of h1 is not known yet
+		f, inv, bmcs, _ := newFleet(t, 2, Options{Address: func(h *pxepilot.Host) string { return at[h.Name] }})
+		for _, b := range bmcs {
+			b.err = pxepilot.Errorf(pxepilot.Conflict, "nobody has seen it")
+		}
+		if got := states(f.Known(t.Context()), inv); got != "Unknown Unknown " {
+			t.Errorf("before: %s", got)
+		}
+		for _, b := range bmcs {
+			b.err = nil
+		}
+		f.Forget() // though nothing is elsewhere
+		if got := states(f.Known(t.Context()), inv); got != "Unknown Unknown " || bmcs[1].asked != 1 {
+			t.Errorf("asked %d times: %s", bmcs[1].asked, got)
+		}
+		at["h1"] = "10.0.0.2"
+		f.Forget()
+		if got := states(f.Known(t.Context()), inv); got != "Unknown Off " || bmcs[0].asked != 1 {
+			t.Errorf("asked %d times: %s", bmcs[0].asked, got)
 		}
 	})
 }

@@ -4,10 +4,11 @@
 // How its pieces meet: a session (session.go) is the root opened for one
 // request, with the directories that matter resolved and held open. scan.go
 // reads what is there and follows every link (follow.go); cache.go says when
-// that need not be done again. plan.go turns moves into steps, purely; apply.go
-// carries steps out, all or nothing, with the plan on disk (planfile.go) so that
-// a crash in between is resolved by recover.go. audit.go looks for what would
-// make machines boot something else than what is shown.
+// that need not be done again. plan.go turns moves into steps; apply.go carries
+// steps out, all or nothing: prepare.go comes first, undo.go where it fails, and
+// the plan is on disk meanwhile (planfile.go) so that a crash in between is
+// resolved by recover.go. audit.go looks for what would make machines boot
+// something else than what is shown.
 //
 // Paths inside the package are below the root, separated by "/", "." for the
 // root itself. The root is opened anew for every request, so that a root that

@@ -18,6 +18,7 @@ import (
 
 // The command line's scripts of power hold for a real server with BMCs, too.
 func TestRackScripts(t *testing.T) {
+	t.Parallel() // it waits for a silent BMC most of the time
 	testscript.Run(t, testscript.Params{
 		Dir:  filepath.Join("..", "internal", "cli", "testdata", "rack"),
 		Cmds: clitest.Commands(cli.Local{}),
@@ -78,10 +79,4 @@ func TestSessionsEnd(t *testing.T) {
 	if open, _ := service.Sessions(); bmc.Sessions() != 0 || open != 0 {
 		t.Errorf("%d and %d sessions are left", bmc.Sessions(), open)
 	}
-}
-
-// redfish is the power of a host that a Redfish service drives, which is known by
-// the fingerprint of its certificate.
-func redfish(s *redfishtest.Server, credentials string) string {
-	return fmt.Sprintf("redfish: {url: %q, username: %s, fingerprint: %q, %s}", s.URL(), lab.User, fingerprint(s), credentials)
 }

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -25,9 +26,11 @@ type Adapter struct {
 	// them may hold a password, and so all are secrets.
 	Vars map[string]pxepilot.Secret
 
-	Status     Command
-	PatternOn  string // regular expression that the output of Status matches if the machine is on
-	PatternOff string // and if it is off
+	Status Command
+	// Regular expressions in which ^ and $ are the ends of a line, as for grep:
+	// hardly a program leaves its last line open.
+	PatternOn  string // matches the output of Status if the machine is on
+	PatternOff string // matches it if the machine is off
 	On         Command
 	Off        Command
 	Reset      Command
@@ -84,7 +87,8 @@ func (c *Controller) State(ctx context.Context) (pxepilot.PowerState, error) {
 	if err != nil {
 		return pxepilot.PowerUnknown, c.explain(&b, err)
 	}
-	on, off := c.adapter.on.MatchString(out), c.adapter.off.MatchString(out)
+	text := strings.ReplaceAll(out, "\r\n", "\n")
+	on, off := c.adapter.on.MatchString(text), c.adapter.off.MatchString(text)
 	switch {
 	case on == off:
 		which := "neither pattern_on nor pattern_off matches"
@@ -171,7 +175,7 @@ func matcher(pattern string) (*regexp.Regexp, error) {
 	if pattern == "" {
 		return nil, errors.New("is missing; power_status needs it to read the output")
 	}
-	re, err := regexp.Compile(pattern)
+	re, err := regexp.Compile("(?m)" + pattern)
 	if err != nil {
 		return nil, fmt.Errorf("is no regular expression: %w", err)
 	}

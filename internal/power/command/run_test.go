@@ -24,7 +24,7 @@ func drive(t *testing.T, cmd command.Command, vars ...string) *command.Controlle
 	t.Helper()
 	c, err := command.New(command.Options{
 		Name: "h2",
-		Adapter: command.Adapter{Name: "strip", Status: cmd, PatternOn: `(?m)^on$`, PatternOff: `(?m)^off$`,
+		Adapter: command.Adapter{Name: "strip", Status: cmd, PatternOn: `^on$`, PatternOff: `^off$`,
 			On: cmd, Off: cmd, Reset: cmd},
 		Vars:    secrets(vars...),
 		Address: func(context.Context) (string, error) { return "10.0.0.5", nil },
@@ -69,6 +69,7 @@ func TestOutput(t *testing.T) {
 		{"echo on", pxepilot.PowerOn, nil},
 		{"echo off", pxepilot.PowerOff, nil},
 		{`printf 'state:\noff\n'`, pxepilot.PowerOff, nil},
+		{`printf 'on\r\n'`, pxepilot.PowerOn, nil},
 		{"echo maybe", pxepilot.PowerUnknown, []string{`at 10.0.0.5: power_status: neither pattern_on nor pattern_off matches its output "maybe"`}},
 		{`printf 'on\noff\n'`, pxepilot.PowerUnknown, []string{"both pattern_on and pattern_off match", `"on\noff"`}},
 		{"true", pxepilot.PowerUnknown, []string{`its output ""`}},

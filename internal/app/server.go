@@ -54,14 +54,11 @@ func (s *Server) Run(ctx context.Context) error {
 	drivers := &drivers{bmcs: bmcs, env: s.Env}
 	fleet := drivers.fleet()
 	defer fleet.Close()
-	store := inventory.New(func() (*state, []string, error) {
-		next, paths, err := build(s.Config, s.Log)
-		if err == nil {
-			drivers.adapters = next.adapters
-			fleet.Update(next.site.Inventory)
-		}
-		return next, paths, err
-	})
+	store := inventory.New(func() (*state, []string, error) { return build(s.Config, s.Log) })
+	store.Swapped = func(now *state) {
+		drivers.adapters = now.adapters
+		fleet.Update(now.site.Inventory)
+	}
 	if err := store.Load(); err != nil {
 		return err
 	}
@@ -70,8 +67,9 @@ func (s *Server) Run(ctx context.Context) error {
 		s.Log.Warn(w.String())
 	}
 	if err := first.root.Recover(ctx); err != nil {
-		// Machines boot and lists are answered all the same.
-		s.Log.Error("a change that was cut off is not resolved yet; changes are refused until it is", "error", err)
+		// Machines boot and lists are answered all the same, if there is a root; the
+		// next change tries again.
+		s.Log.Error("the TFTP root was not looked at for what a crash may have left; changes are refused until it is", "error", err)
 	}
 	fly := pilot.New(func() *pilot.Site { return store.Current().site }, store.Err, pilot.Options{Power: fleet, Discoverer: bmcs})
 	hostname, err := os.Hostname()

@@ -49,7 +49,7 @@ func (o *changeOptions) explain(err error) error {
 	var refused *client.Error
 	if errors.As(err, &refused) && refused.Status == http.StatusConflict && !o.change.SkipRefused &&
 		(o.change.All || len(o.change.Hosts) > 1) {
-		return hintedError{err, "nothing was done; --skip-refused does it for the hosts that are not refused"}
+		return hintedError{err, "nothing was done; where hosts were refused, --skip-refused does it for the others"}
 	}
 	return hintedError{err, hintNames(err)}
 }

@@ -24,6 +24,9 @@ type Store[T any] struct {
 	// Rescan is how often Watch looks at the files without being told to. It
 	// may be set before Watch begins.
 	Rescan time.Duration
+	// Swapped, where set, is called with each new snapshot once it is current,
+	// one at a time. It may be set before the first load.
+	Swapped func(*T)
 
 	load       func() (*T, []string, error)
 	newWatcher func() (*fsnotify.Watcher, error)
@@ -74,6 +77,9 @@ func (s *Store[T]) Reload() error {
 	value, paths, err := s.load()
 	if err == nil {
 		s.current.Store(value)
+		if s.Swapped != nil {
+			s.Swapped(value)
+		}
 	} else {
 		// What mends it may be a change of a file that it was last good with.
 		paths = append(slices.Clip(paths), s.watched()...)

@@ -25,7 +25,7 @@ type finder struct {
 
 // near is the address of the server's machine, and office what stands in the file
 // of its network.
-const near, office = "10.9.0.1", "10.9.0.0/24"
+const near, office = "10.9.0.1", "10.9.0.0/27"
 
 // bmcMAC is the address by which the file knows the BMC of a host.
 func bmcMAC(host int) pxepilot.MAC { return pxepilot.MAC{0x52, 0x54, 0, 0xbb, 0, byte(host)} }
@@ -33,7 +33,7 @@ func bmcMAC(host int) pxepilot.MAC { return pxepilot.MAC{0x52, 0x54, 0, 0xbb, 0,
 func newFinder(t *testing.T) *finder {
 	t.Helper()
 	f := &finder{t: t, lan: lab.NewLAN(t), site: lab.NewSite(t), hosts: lab.Hosts(3, 1)}
-	f.wire = f.lan.Wire(near + "/24")
+	f.wire = f.lan.Wire(near + "/27")
 	for i := range f.hosts {
 		f.hosts[i].Power = knownByMAC(i+1, office)
 	}
@@ -103,7 +103,7 @@ func TestDiscover(t *testing.T) {
 	plug := f.wire.Machine(bmcMAC(1), "10.9.0.5")
 	plug.Reach(near)
 	f.bmc("10.9.0.5", machine)
-	f.wire.Machine(bmcMAC(2), "10.9.0.6", "10.9.0.66")
+	f.wire.Machine(bmcMAC(2), "10.9.0.6", "10.9.0.16")
 	f.serve()
 	// wantHost wants of h1 that it is listed so.
 	wantHost := func(address string, state pxepilot.PowerState) {
@@ -124,11 +124,11 @@ func TestDiscover(t *testing.T) {
 	}
 
 	table, notes := f.run(0, "discover")
-	if got := row(table, office); !strings.HasPrefix(got, "|"+office+"|arp|253|3|2|1|") {
+	if got := row(table, office); !strings.HasPrefix(got, "|"+office+"|arp|29|3|2|1|") {
 		t.Errorf("found\n%s", table)
 	}
 	for _, want := range []string{
-		`note: ` + office + `: ` + bmcMAC(2).String() + ` is at 2 addresses: 10.9.0.6, 10.9.0.66`,
+		`note: ` + office + `: ` + bmcMAC(2).String() + ` is at 2 addresses: 10.9.0.6, 10.9.0.16`,
 		`note: host "h3": the BMC ` + bmcMAC(3).String() + ` did not answer in ` + office,
 	} {
 		if !strings.Contains(notes, want) {
@@ -208,17 +208,18 @@ func TestDiscoverUnprivileged(t *testing.T) {
 	machine := new(fakebmc.Machine)
 	f.bmc("10.9.0.5", machine)
 	f.wire.Machine(bmcMAC(2), "10.9.0.6")
-	f.lan.IP("neigh add 10.9.0.5 lladdr " + bmcMAC(1).String() + " dev " + f.wire.Near + " nud stale")
+	f.wire.Machine(bmcMAC(3), "10.9.0.7") // the others would be waited for
+	f.lan.IP("neigh add 10.9.0.5 lladdr " + bmcMAC(1).String() + " dev " + f.wire.Near + " nud reachable")
 
-	const nobody = 65534
+	const unprivileged = 65534 // nobody
 	lab.MakeDir(t, f.site.State)
 	for _, dir := range []string{f.site.State, f.site.Root, filepath.Dir(f.site.Root)} {
-		if err := os.Chown(dir, nobody, nobody); err != nil {
+		if err := os.Chown(dir, unprivileged, unprivileged); err != nil {
 			t.Fatal(err)
 		}
 	}
 	cmd := f.site.Command(t)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivileged, Gid: unprivileged}}
 	f.server = lab.Serving(t, f.lan.Start(t, cmd))
 
 	f.run(0, "host", "on", "h1")
@@ -226,7 +227,7 @@ func TestDiscoverUnprivileged(t *testing.T) {
 		t.Error("the machine is off")
 	}
 	table, notes := f.run(0, "discover")
-	if got := row(table, office); !strings.HasPrefix(got, "|"+office+"|kernel|253|2|2|1|") {
+	if got := row(table, office); !strings.HasPrefix(got, "|"+office+"|kernel|29|3|3|0|") {
 		t.Errorf("found\n%s", table)
 	}
 	if !strings.Contains(notes, "CAP_NET_RAW") {

@@ -67,6 +67,7 @@ type machine struct {
 	due    bool          // something was done, so that the state is not known any more
 	silent bool          // the last operation had no answer
 	asking chan struct{} // closed when the question that is under way is answered; else nil
+	since  time.Time     // when that question was begun
 	idle   *time.Timer
 }
 
@@ -173,8 +174,8 @@ func (f *Fleet) Forget() {
 }
 
 // Known tells what is known of all machines. What is older than Fresh is asked
-// anew behind it. Where machines were never asked it waits for them, Patience at
-// most.
+// anew behind it. Where machines were never asked before it waits for them,
+// Patience at most.
 func (f *Fleet) Known(ctx context.Context) *pxepilot.PowerView {
 	wait := f.refresh()
 	if len(wait) > 0 {
@@ -211,7 +212,8 @@ func (f *Fleet) look() *pxepilot.PowerView {
 }
 
 // refresh asks the machines whose state is old, and returns what to wait for:
-// the answers of those that were never asked.
+// the answers of those that were not asked before, unless there was patience with
+// them already.
 func (f *Fleet) refresh() []chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -223,7 +225,7 @@ func (f *Fleet) refresh() []chan struct{} {
 			fresh *= reluctant
 		}
 		if m.asking == nil && !f.closed && (m.due || now.Sub(m.known.At) >= fresh) {
-			m.asking = make(chan struct{})
+			m.asking, m.since = make(chan struct{}), now
 			h := m.host
 			f.wg.Go(func() {
 				_, _ = f.State(f.ctx, h)
@@ -233,7 +235,7 @@ func (f *Fleet) refresh() []chan struct{} {
 				f.mu.Unlock()
 			})
 		}
-		if m.asking != nil && m.known.At.IsZero() {
+		if m.asking != nil && m.known.At.IsZero() && now.Sub(m.since) < f.o.Patience {
 			wait = append(wait, m.asking)
 		}
 	}

@@ -142,7 +142,6 @@ func (c *change) take(st *step, buf []byte) error {
 		return err
 	case st.file:
 		if err := sys.link(d, st.at.base, path.Base(st.Keep)); err != nil && !(c.recovering && sameFile(d, st.at.base, path.Base(st.Keep))) {
-			c.forgetKept(st)
 			return err
 		}
 	case st.Was == "":
@@ -155,9 +154,6 @@ func (c *change) take(st *step, buf []byte) error {
 	}
 	err := sys.rename(d, st.temp, st.at.base)
 	st.holds = err != nil
-	if err != nil && st.file {
-		c.forgetKept(st)
-	}
 	return err
 }
 
@@ -247,8 +243,7 @@ func (c *change) readBack(steps []step) error {
 func (c *change) finish() error {
 	c.removeTemps()
 	if err := c.removePlan(); err != nil {
-		return pxepilot.Errorf(pxepilot.Internal, "everything was switched, but the plan %s cannot be removed: %v",
-			path.Join(c.root.path, planName), plain(err)).Because(err)
+		return pxepilot.Errorf(pxepilot.Internal, "everything was switched, but %s cannot be removed: %v", thePlan, plain(err)).Because(err)
 	}
 	return nil
 }

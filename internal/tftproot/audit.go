@@ -32,14 +32,14 @@ func (r *Root) Audit(inv *pxepilot.Inventory) []Finding {
 	defer r.mu.Unlock()
 	s, err := r.open()
 	if err != nil {
-		a.fail(r.path, "%s", pxepilot.ErrorMessage(err))
+		a.broken(err)
 		return a.findings
 	}
 	defer s.close()
 	a.session = s
 	snap, err := s.scan(inv, nil)
 	if err != nil {
-		a.fail(r.path, "%s", pxepilot.ErrorMessage(err))
+		a.broken(err)
 		return a.findings
 	}
 	a.snap = snap
@@ -63,6 +63,16 @@ func (a *audit) add(isError bool, p, format string, args ...any) {
 
 func (a *audit) fail(p, format string, args ...any) { a.add(true, p, format, args...) }
 func (a *audit) warn(p, format string, args ...any) { a.add(false, p, format, args...) }
+
+// broken tells what cannot be looked at, by the path that its cause has.
+func (a *audit) broken(err error) {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		a.fail(at.Path, "%v", at.Err)
+	} else {
+		a.fail(a.root.path, "%s", pxepilot.ErrorMessage(err))
+	}
+}
 
 // at is an absolute path of something below the root.
 func (a *audit) at(p string) string { return filepath.Join(a.root.path, p) }

@@ -69,7 +69,7 @@ func (s *session) bind(inv *pxepilot.Inventory) (*bound, error) {
 				case taken:
 					return nil, pxepilot.Errorf(pxepilot.Unavailable,
 						"%s is the link of host %s for one bootloader and of host %s for %s: their directories are one, by a symbolic link",
-						path.Join(s.root.path, full), pxepilot.Quote(inv.Hosts()[other].Name), pxepilot.Quote(h.Name), loader.Name)
+						full, pxepilot.Quote(inv.Hosts()[other].Name), pxepilot.Quote(h.Name), loader.Name)
 				}
 				b.owner[at.spot] = int32(i)
 				if several {

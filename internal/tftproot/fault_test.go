@@ -170,6 +170,26 @@ func TestAnyCallsFail(t *testing.T) {
 	})
 }
 
+// TestTheSecondNameOfAFileIsNotForgotten: where neither the rename over a file nor
+// the removal of the name that it is kept under can be done, the next start does
+// the latter.
+func TestTheSecondNameOfAFileIsNotForgotten(t *testing.T) {
+	sc := scenarios[slices.IndexFunc(scenarios, func(sc scenario) bool { return sc.name == "force" })]
+	st := sc.tell(t, filepath.Join(fastDir(t), "root"), nil)
+	st.begin.write(t, st.path)
+	record(st.Root).before = func(_ int, o op) error {
+		if o.call == "rename" && o.to == lnk1 || o.call == "unlink" && strings.Contains(o.to, ".orig-") {
+			return syscall.EACCES
+		}
+		return nil
+	}
+	err := st.run(st.site)
+	if pxepilot.ErrorCode(err) != pxepilot.Internal {
+		t.Errorf("%v", err)
+	}
+	st.consequences(t, err)
+}
+
 // TestMessages: one line that says what, where and for whom.
 func TestMessages(t *testing.T) {
 	for _, tt := range []struct {

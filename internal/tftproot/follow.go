@@ -184,7 +184,7 @@ func (s *session) configurations(snap *snapshot, l int) (map[string]bool, error)
 	}
 	entries, err := list(d)
 	if err != nil {
-		return nil, broken("configuration directory "+s.root.loaders[l].directory, err)
+		return nil, broken(s.root.theirDirectory(s.root.loaders[l]), s.root.loaders[l].directory, err)
 	}
 	for _, e := range entries {
 		if !s.mayBeConfiguration(l, e.name) {

@@ -29,7 +29,7 @@ func (r *Root) lock(ctx context.Context) (unlock func(), err error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return pxepilot.Errorf(pxepilot.Unavailable, "another change of the TFTP root %s has been going on for %v; try again", r.path, r.lockWait)
+		return pxepilot.Errorf(pxepilot.Unavailable, "another change of the TFTP root has been going on for %v; try again", r.lockWait)
 	}
 	select {
 	case r.changing <- struct{}{}:
@@ -50,7 +50,7 @@ func (r *Root) lock(ctx context.Context) (unlock func(), err error) {
 		}
 		if err != nil {
 			<-r.changing
-			return nil, broken("TFTP root "+r.path, err)
+			return nil, broken(theRoot, r.path, err)
 		}
 		select {
 		case <-poll.C:

@@ -20,6 +20,9 @@ import (
 // exclude each other. Only its owner can read it, the TFTP server cannot.
 const planName = layout.TempPrefix + "plan"
 
+// thePlan is what errors call it.
+const thePlan = "the plan " + planName + " in the TFTP root"
+
 // The plan's first byte says which way a start after a crash goes on. Turning it
 // overwrites that one byte, which takes no space.
 const (
@@ -153,8 +156,7 @@ func (s *session) readPlan() (plan savedPlan, back, whole, found bool, err error
 	}
 	if plan.Version != planVersion {
 		return plan, false, false, true, pxepilot.Errorf(pxepilot.Unavailable,
-			"the unfinished plan %s is of version %d, and this program knows version %d; start the program that wrote it once",
-			planName, plan.Version, planVersion)
+			"it is of version %d, and this program knows version %d; start the program that wrote it once", plan.Version, planVersion)
 	}
 	return plan, head[0] == planBack, true, true, nil
 }

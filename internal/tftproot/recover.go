@@ -46,7 +46,7 @@ func (r *Root) recoverPlan() error {
 	defer s.close()
 	plan, back, whole, found, err := s.readPlan()
 	if err != nil {
-		return broken("the plan "+path.Join(r.path, planName), err)
+		return broken(thePlan, path.Join(r.path, planName), err)
 	}
 	if !found {
 		return nil
@@ -89,7 +89,9 @@ func (s *session) pending(plan savedPlan, back bool) ([]step, error) {
 			return nil, err
 		}
 		if back && shows == 0 {
-			s.forgetKept(&all[steps[0]])
+			if err := s.forgetKept(&all[steps[0]]); err != nil {
+				return nil, broken("the second name of a file, "+all[steps[0]].Keep, s.onDisk(s.locOf(at)), err)
+			}
 		}
 		first := &all[steps[0]]
 		stays := ""
@@ -137,19 +139,23 @@ func (s *session) saved(plan savedPlan) ([]step, error) {
 		if path.IsAbs(d) {
 			tree, rel, ok = s.mapAbsolute(d)
 		}
+		what := called(loc{0, d})
+		if path.IsAbs(d) {
+			what = "a directory outside of the TFTP root"
+		}
 		if !ok {
-			return nil, broken("the unfinished plan's directory "+d, errLeaves)
+			return nil, broken(thePlan+": "+what, d, errLeaves)
 		}
 		at, err := s.openDir(loc{tree, "."}, rel)
 		if err != nil {
-			return nil, broken("the unfinished plan's directory "+d, err)
+			return nil, broken(thePlan+": "+what, d, err)
 		}
 		dirs[i] = at
 	}
 	all := make([]step, len(plan.Steps))
 	for i, p := range plan.Steps {
 		if p.Dir < 0 || p.Dir >= len(dirs) || strings.Contains(p.Base, "/") {
-			return nil, pxepilot.Errorf(pxepilot.Unavailable, "the unfinished plan %s is not one of this program's", planName)
+			return nil, pxepilot.Errorf(pxepilot.Unavailable, thePlan+": it is not one of this program's")
 		}
 		all[i] = step{
 			Step: pxepilot.Step{Host: p.Host, Bootloader: p.Bootloader, Path: p.Path, Was: p.Was, Becomes: p.Becomes, Keep: p.Keep},
@@ -162,7 +168,7 @@ func (s *session) saved(plan savedPlan) ([]step, error) {
 // progress tells how many of the steps of a name were taken, judging by what it
 // shows, or -1 where it shows none of them.
 func (s *session) progress(all []step, steps []int, at spot) (int, error) {
-	now, err := s.readSpot(at)
+	now, err := s.readSpot(at, all[steps[0]].Path)
 	if err != nil {
 		return 0, err
 	}
@@ -181,7 +187,7 @@ func (s *session) progress(all []step, steps []int, at spot) (int, error) {
 	return -1, nil
 }
 
-func (s *session) readSpot(at spot) (text, error) {
+func (s *session) readSpot(at spot, shown string) (text, error) {
 	d := s.dirs[at.dir]
 	if d.missing() {
 		return text{}, nil
@@ -195,7 +201,7 @@ func (s *session) readSpot(at spot) (text, error) {
 	case errors.Is(err, syscall.EINVAL):
 		return text{is: aFile}, nil
 	}
-	return text{}, broken("link "+s.describe(at), err)
+	return text{}, broken("link "+shown, s.onDisk(s.locOf(at)), err)
 }
 
 // undoing is the step that takes a step back.
@@ -217,13 +223,12 @@ func (s *session) lost(st *step) bool {
 
 // forgetKept removes the second name of a file that a step was about to take the
 // place of, but did not.
-func (s *session) forgetKept(st *step) {
+func (s *session) forgetKept(st *step) error {
 	d := s.dirs[st.at.dir]
-	if st.file && sameFile(d, st.at.base, path.Base(st.Keep)) {
-		if err := s.root.sys.unlink(d, path.Base(st.Keep)); err != nil {
-			s.root.log.Warn("the second name of a file cannot be removed", "file", st.Keep, "error", err)
-		}
+	if !st.file || d.missing() || !sameFile(d, st.at.base, path.Base(st.Keep)) {
+		return nil
 	}
+	return s.root.sys.unlink(d, path.Base(st.Keep))
 }
 
 // gone says whether the last of the steps leads to a configuration that is no
@@ -248,11 +253,11 @@ func (s *session) sweep() error {
 		}
 		f, err := openat(d, ".", unix.O_RDONLY|unix.O_DIRECTORY)
 		if err != nil {
-			return broken("directory "+d.path, err)
+			return broken(called(d.loc), s.onDisk(d.loc), err)
 		}
 		names, err := f.Readdirnames(-1)
 		if err := errors.Join(err, f.Close()); err != nil {
-			return broken("directory "+d.path, err)
+			return broken(called(d.loc), s.onDisk(d.loc), err)
 		}
 		for _, n := range names {
 			if !strings.HasPrefix(n, layout.TempPrefix) {
@@ -262,7 +267,7 @@ func (s *session) sweep() error {
 				continue
 			}
 			if err := s.root.sys.unlink(d, n); err != nil {
-				return broken("temporary link "+path.Join(d.path, n), err)
+				return broken("temporary link "+n+" in "+called(d.loc), path.Join(s.onDisk(d.loc), n), err)
 			}
 		}
 	}

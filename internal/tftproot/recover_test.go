@@ -131,8 +131,7 @@ func TestAPlanOfAnotherVersion(t *testing.T) {
 	_, body, _ := strings.Cut(string(data), "\n")
 	st.write(planName, sealed(planForward, strings.Replace(body, `"version":1`, `"version":2`, 1)))
 	before := st.tree()
-	want := "the plan " + st.path + "/" + planName + ": the unfinished plan " + planName +
-		" is of version 2, and this program knows version 1; start the program that wrote it once"
+	const want = "the plan " + planName + " in the TFTP root: it is of version 2, and this program knows version 1; start the program that wrote it once"
 	for _, err := range []error{st.fresh().Recover(context.Background()), st.change(pxepilot.Deploy, "a", "h1")} {
 		if pxepilot.ErrorCode(err) != pxepilot.Unavailable || err.Error() != want {
 			t.Errorf("%v\nwant %s", err, want)

@@ -17,8 +17,8 @@ package tftproot
 
 import (
 	"context"
-	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path"
@@ -280,13 +280,48 @@ func plain(err error) error {
 			err = e.Err
 		case *os.SyscallError:
 			err = e.Err
+		case interface{ Unwrap() []error }:
+			err = e.Unwrap()[0]
 		default:
 			return err
 		}
 	}
 }
 
-// broken makes the error for a root, or a directory in it, that cannot be used.
-func broken(what string, err error) error {
-	return pxepilot.Errorf(pxepilot.Unavailable, "%s: %v", what, plain(err)).Because(fmt.Errorf("%s: %w", what, err))
+// broken makes the error for a root, or something in it, that cannot be used. Its
+// message is for everybody, and so says what that is and not where this machine
+// has it; its cause, for the log, has the path.
+func broken(what, path string, err error) error {
+	err = plain(err)
+	return pxepilot.Errorf(pxepilot.Unavailable, "%s: %v", what, err).Because(&fs.PathError{Op: "open", Path: path, Err: err})
 }
+
+// What errors call the root and the directories in it.
+const (
+	theRoot           = "the TFTP root"
+	theConfigurations = "the configuration directory"
+)
+
+// called is what errors call a directory of a session.
+func called(at loc) string {
+	switch {
+	case at.tree != 0 && at.path == ".":
+		return theConfigurations
+	case at.tree != 0:
+		return "directory " + at.path + " of " + theConfigurations
+	case at.path == ".":
+		return theRoot
+	}
+	return "directory " + at.path
+}
+
+// theirDirectory is what errors call the directory of a loader's configurations.
+func (r *Root) theirDirectory(l loader) string {
+	if l.directory == r.directory {
+		return theConfigurations
+	}
+	return theConfigurations + " of bootloader " + l.Name
+}
+
+// onDisk is the path of a place on this machine.
+func (s *session) onDisk(at loc) string { return filepath.Join(s.trees[at.tree].path, at.path) }

@@ -136,7 +136,7 @@ func (s *session) readName(c *chain, n int, buf []byte, interned map[string]stri
 	case errors.Is(err, syscall.EINVAL):
 		return text{is: aFile}, nil
 	default:
-		return text{}, broken("link "+s.describe(at), err)
+		return text{}, broken("link "+c.names[n].path, s.onDisk(s.locOf(at)), err)
 	}
 	// Most links of a site have one of a few texts, or are the name of the
 	// host's first one.

@@ -77,28 +77,28 @@ func (r *Root) open() (*session, error) {
 func (s *session) openAll() error {
 	r := s.root
 	if err := s.openTree(r.path); err != nil {
-		return broken("TFTP root "+r.path, err)
+		return broken(theRoot, r.path, err)
 	}
 	if r.absolute && !within(r.path, r.directory) {
 		if err := s.openTree(r.directory); err != nil {
-			return broken("configuration directory "+r.directory, err)
+			return broken(theConfigurations, r.directory, err)
 		}
 	}
 	for _, d := range r.linkDirs {
 		i, err := s.openDir(loc{0, "."}, d)
 		if err != nil {
-			return broken("directory "+path.Join(r.path, d), err)
+			return broken(called(loc{0, d}), path.Join(r.path, d), err)
 		}
 		s.linkDir[d] = i
 	}
 	for _, l := range r.loaders {
 		at, rel, ok := s.mapAbsolute(l.directory)
 		if !ok {
-			return broken("configuration directory "+l.directory, errLeaves)
+			return broken(r.theirDirectory(l), l.directory, errLeaves)
 		}
 		i, err := s.openDir(loc{at, "."}, rel)
 		if err != nil {
-			return broken("configuration directory "+l.directory, err)
+			return broken(r.theirDirectory(l), l.directory, err)
 		}
 		s.conf = append(s.conf, i)
 	}
@@ -372,18 +372,18 @@ func (s *session) unchanged() error {
 	defer now.close()
 	for i, t := range s.trees {
 		if i >= len(now.trees) || now.trees[i].id != t.id {
-			return fmt.Errorf("%s was replaced", t.path)
+			return fmt.Errorf("%s is another one", called(loc{i, "."}))
 		}
 	}
 	for i, d := range s.dirs {
 		if i >= len(now.dirs) {
 			// One that only the plan of a change that was cut off knows.
 			if _, err := now.openDir(loc{d.tree, "."}, d.path); err != nil {
-				return err
+				return broken(called(d.loc), s.onDisk(d.loc), err)
 			}
 		}
 		if i >= len(now.dirs) || now.dirs[i].loc != d.loc || now.dirs[i].id != d.id {
-			return fmt.Errorf("%s was replaced", path.Join(s.trees[d.tree].path, d.path))
+			return fmt.Errorf("%s is another one", called(d.loc))
 		}
 	}
 	return nil

@@ -67,6 +67,9 @@ func (c *change) takeBack(st *step) error {
 	ours := err == nil && st.Becomes != "" && now == st.Becomes ||
 		errors.Is(err, fs.ErrNotExist) && st.Becomes == ""
 	if !ours {
+		if st.file && errors.Is(err, syscall.EINVAL) {
+			return c.forgetKept(st)
+		}
 		if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EINVAL) {
 			return nil
 		}

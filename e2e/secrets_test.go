@@ -158,16 +158,13 @@ func argv(t *testing.T, server *lab.Server, strip *strip) {
 		t.Fatal(err)
 	}
 	for _, verb := range []string{"off", "on"} { // by its standard input, by its environment
-		done := make(chan error, 1)
-		go func() { _, err := server.Client.Power(t.Context(), "h5"); done <- err }()
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
 		order := lab.Start(t, lab.Program(), "-s", server.URL, "host", verb, "h5")
-		release, err := os.OpenFile(hold, os.O_WRONLY, 0) // which waits until the program reads
-		if err != nil {
-			t.Fatal(err)
-		}
+		var release *os.File
+		lab.Until(t, "the program reads", func() bool { // fifo(7)
+			var err error
+			release, err = os.OpenFile(hold, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+			return err == nil
+		})
 		running := processes(t, strip.program)
 		if len(running) != 1 {
 			t.Errorf("%d programs run", len(running))

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -73,10 +74,9 @@ type Sim struct {
 // NewSim starts ipmi_sim on loopback. Its machine is off.
 func NewSim(t testing.TB, password string) *Sim {
 	t.Helper()
-	testenv.Need(t, "ipmi_sim", "ipmitool")
-	// A port that is free, and is not given out to those that ask for any.
-	s := &Sim{At: netip.AddrPortFrom(netip.MustParseAddr(newAddress()), 623), dir: Dir(t), password: password}
 	NeedNamespaces(t)
+	testenv.Need(t, "ipmi_sim", "ipmitool")
+	s := &Sim{At: netip.AddrPortFrom(netip.MustParseAddr(newAddress()), 623), dir: Dir(t), password: password}
 	s.chassis = filepath.Join(filepath.Dir(goEnv(t, "GOMOD")), "internal", "power", "ipmi", "testdata", "chassis")
 	Write(t, filepath.Join(s.dir, "lan.conf"), fmt.Sprintf(`name "machine"
 set_working_mc 0x20
@@ -100,7 +100,8 @@ mc_enable 0x20
 `)
 	MakeDir(t, filepath.Join(s.dir, "state"))
 	t.Cleanup(func() { // once the BMC has ended
-		if out, err := exec.Command(s.chassis, s.dir, "0x20", "set", "power", "0").CombinedOutput(); err != nil {
+		ctx := context.WithoutCancel(t.Context())
+		if out, err := exec.CommandContext(ctx, s.chassis, s.dir, "0x20", "set", "power", "0").CombinedOutput(); err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
 	})

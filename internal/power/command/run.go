@@ -65,9 +65,9 @@ func (p *program) run(ctx context.Context, name string, m masks) (string, error)
 	case err == nil:
 		return stdout.String(), nil
 	case errors.Is(ctx.Err(), context.Canceled):
-		return "", &cutOff{name + " was killed, for the request was given up", ctx.Err()}
+		return "", &cutOffError{name + " was killed, for the request was given up", ctx.Err()}
 	case ctx.Err() != nil:
-		return "", &cutOff{name + " did not end in time and was killed; run it by hand to see what it waits for", ctx.Err()}
+		return "", &cutOffError{name + " did not end in time and was killed; run it by hand to see what it waits for", ctx.Err()}
 	case errors.As(err, &exit):
 		return "", &exitError{name, exit.ProcessState, said(m, &stderr, &stdout)}
 	}
@@ -99,15 +99,15 @@ func killGroup(cmd *exec.Cmd) error {
 	return err
 }
 
-// A cutOff is the end of a program that was killed before it had done what it
+// A cutOffError is the end of a program that was killed before it had done what it
 // should.
-type cutOff struct {
+type cutOffError struct {
 	what  string
 	cause error
 }
 
-func (e *cutOff) Error() string { return e.what }
-func (e *cutOff) Unwrap() error { return e.cause }
+func (e *cutOffError) Error() string { return e.what }
+func (e *cutOffError) Unwrap() error { return e.cause }
 
 // An exitError is the end of a program that did not do what it should.
 type exitError struct {

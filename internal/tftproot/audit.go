@@ -30,13 +30,18 @@ func (r *Root) Audit(inv *pxepilot.Inventory) []Finding {
 	a := &audit{root: r}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s, err := r.open()
+	s, err := r.openAny()
 	if err != nil {
 		a.broken(err)
 		return a.findings
 	}
 	defer s.close()
 	a.session = s
+	if !s.configured() {
+		a.aboveRoot()
+		a.fail(r.directory, "the configuration directory does not exist, so that no host's links were looked at; make it, or mount what it is on")
+		return a.findings
+	}
 	snap, err := s.scan(inv, nil)
 	if err != nil {
 		a.broken(err)
@@ -118,10 +123,6 @@ func (a *audit) configurations() {
 		loader := &a.root.loaders[l]
 		d := s.confDir(l)
 		if d.missing() {
-			if _, err := os.Stat(a.root.directory); err != nil {
-				a.fail(a.root.directory, "the configuration directory does not exist; make it and put boot configurations into it")
-				return
-			}
 			a.warn(loader.directory, "the directory does not exist, so that bootloader %s has no configurations", loader.Name)
 			continue
 		}

@@ -66,10 +66,11 @@ func TestAuditFinds(t *testing.T) {
 			`warning: : mode 0750: the user of a TFTP server cannot enter it; chmod o+x`,
 		}},
 		{"no directory of configurations", func(s *site) { os.RemoveAll(s.path + "/pxelinux.cfg/conf") }, []string{
-			`error: pxelinux.cfg/conf: the configuration directory does not exist; make it and put boot configurations into it`,
-			`error: pxelinux.cfg/` + lnk1 + `: the link leads to nothing ("conf/a"): machines get the loader's default`,
-			`error: pxelinux.cfg/` + lnk3 + `: the link leads to nothing ("conf/a"): machines get the loader's default`,
-			`error: pxelinux.cfg/` + lnk33 + `: the link leads to nothing ("` + lnk3 + `"): machines get the loader's default`,
+			`error: pxelinux.cfg/conf: the configuration directory does not exist, so that no host's links were looked at; make it, or mount what it is on`,
+		}},
+		{"an empty directory in place of the root", func(s *site) { os.RemoveAll(s.path); os.Mkdir(s.path, 0o750) }, []string{
+			`warning: : mode 0750: the user of a TFTP server cannot enter it; chmod o+x`,
+			`error: pxelinux.cfg/conf: the configuration directory does not exist, so that no host's links were looked at; make it, or mount what it is on`,
 		}},
 		{"no directory of links", func(s *site) { os.RemoveAll(s.path); os.MkdirAll(s.path+"/pxelinux.cfg/conf", 0o755) }, nil},
 		{"no root", func(s *site) { os.RemoveAll(s.path) }, []string{

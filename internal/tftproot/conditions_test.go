@@ -231,6 +231,47 @@ func TestRootIsAway(t *testing.T) {
 	diff(t, "h1=a", s.states())
 }
 
+// TestWithoutItsConfigurationDirectory a root is not healthy and empty: it may not
+// be mounted.
+func TestWithoutItsConfigurationDirectory(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		loaders []pxepilot.Bootloader
+		do      func(s *site) error
+	}{
+		{"it alone is away", nil, func(s *site) error { return os.Rename(s.path+"/conf", s.path+".away") }},
+		{"it alone is away, of several loaders", twoLoaders, func(s *site) error { return os.Rename(s.path+"/conf", s.path+".away") }},
+		{"it is a link to nothing", twoLoaders, func(s *site) error {
+			return errors.Join(os.Rename(s.path+"/conf", s.path+".away"), os.Symlink("nothing", s.path+"/conf"))
+		}},
+		{"an empty root", nil, func(s *site) error { return errors.Join(os.Rename(s.path, s.path+".away"), os.Mkdir(s.path, 0o755)) }},
+		{"an empty root, of several loaders", twoLoaders, func(s *site) error {
+			return errors.Join(os.Rename(s.path, s.path+".away"), os.Mkdir(s.path, 0o755))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := fastDir(t) + "/root"
+			s := newSite(t, Options{Path: dir, Directory: dir + "/conf", Bootloaders: tt.loaders}, []string{"a"}, "h1 "+mac1)
+			s.deploy("a", "h1")
+			s.settle()
+			if err := tt.do(s); err != nil {
+				t.Fatal(err)
+			}
+			before := s.tree()
+			_, viewErr := s.View(context.Background(), s.inv)
+			_, readErr := s.Read(context.Background(), "a")
+			for _, err := range []error{viewErr, readErr, s.change(pxepilot.Clear, "", "h1"), s.Recover(context.Background())} {
+				const want = "the configuration directory: no such file or directory"
+				cause := "open " + dir + "/conf: no such file or directory"
+				if pxepilot.ErrorCode(err) != pxepilot.Unavailable || err.Error() != want || fmt.Sprint(errors.Unwrap(err)) != cause {
+					t.Errorf("%v, because %v", err, errors.Unwrap(err))
+				}
+			}
+			diff(t, before, s.tree())
+		})
+	}
+}
+
 // TestLockHeldByAnotherProcess: a change waits, but not for ever. A lock belongs
 // to an open file, so that a second one stands for another process.
 func TestLockHeldByAnotherProcess(t *testing.T) {

@@ -43,7 +43,7 @@ func (w *world) declare(t *rapid.T) {
 
 // wait lets stamps get so old that what was seen is kept.
 func (w *world) wait(t *rapid.T) {
-	if rapid.IntRange(0, 9).Draw(t, "patience") > 0 {
+	if rapid.IntRange(0, 9).Draw(t, "patience") > 0 || w.away() {
 		return
 	}
 	w.site.settle()

@@ -116,6 +116,10 @@ type world struct {
 
 // check compares what View shows, from the cache and anew, with the judge.
 func (w *world) check(t *rapid.T) {
+	if w.away() {
+		w.checkAway(t)
+		return
+	}
 	j := w.naive()
 	want := j.hosts()
 	fresh, err := w.fresh().View(context.Background(), w.inv)
@@ -147,6 +151,26 @@ func (w *world) check(t *rapid.T) {
 	}
 	if left := w.leftovers(); len(left) > 0 {
 		t.Fatalf("left over: %v", left)
+	}
+}
+
+// away says whether the configuration directory is, which may be all of the root.
+func (w *world) away() bool {
+	_, err := os.Stat(w.opts.Directory)
+	return err != nil
+}
+
+// checkAway looks that nobody takes what is left for the root.
+func (w *world) checkAway(t *rapid.T) {
+	before := w.tree()
+	_, err := w.View(context.Background(), w.inv)
+	for _, err := range []error{err, w.change(pxepilot.Clear, "")} {
+		if pxepilot.ErrorCode(err) != pxepilot.Unavailable {
+			t.Fatalf("without %s: %v", w.opts.Directory, err)
+		}
+	}
+	if d := cmp.Diff(before, w.tree()); d != "" {
+		t.Fatalf("a change without the configuration directory changed something: %s", d)
 	}
 }
 
@@ -243,10 +267,10 @@ func (w *world) hostOf(name string) string {
 }
 
 func (w *world) deploySome(t *rapid.T) {
-	view := w.view()
-	if len(view.Configurations) == 0 {
+	if w.away() || len(w.view().Configurations) == 0 {
 		return
 	}
+	view := w.view()
 	c := rapid.SampledFrom(view.Configurations).Draw(t, "configuration")
 	force := rapid.Bool().Draw(t, "force")
 	hosts := w.some(t, func(h *pxepilot.HostStatus) bool { return force || h.State != pxepilot.Unmanaged })
@@ -271,6 +295,9 @@ func (w *world) deploySome(t *rapid.T) {
 }
 
 func (w *world) clearSome(t *rapid.T) {
+	if w.away() {
+		return
+	}
 	hosts := w.some(t, func(h *pxepilot.HostStatus) bool { return h.State != pxepilot.Unmanaged })
 	if _, ok := w.move(t, pxepilot.Clear, "", hosts); !ok {
 		return
@@ -286,6 +313,9 @@ func (w *world) clearSome(t *rapid.T) {
 
 // repairSome repairs hosts whose links tell what they should boot.
 func (w *world) repairSome(t *rapid.T) {
+	if w.away() {
+		return
+	}
 	hosts := w.some(t, func(h *pxepilot.HostStatus) bool {
 		to := map[string]bool{}
 		for _, l := range h.Links {

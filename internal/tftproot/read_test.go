@@ -84,7 +84,7 @@ func TestReadRefuses(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(s.path, conf)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Read(t.Context(), "a"); pxepilot.ErrorCode(err) != pxepilot.NotFound {
+	if _, err := s.Read(t.Context(), "a"); pxepilot.ErrorCode(err) != pxepilot.Unavailable {
 		t.Errorf("%v", err)
 	}
 }

@@ -64,8 +64,21 @@ var (
 	errLoop   = errors.New("too many levels of symbolic links")
 )
 
-// open opens the root and all directories that matter.
+// open opens the root and all directories that matter. One without its
+// configuration directory is not the root that is meant, but perhaps what a file
+// system that is not mounted leaves, and no machine of it must pass for one that
+// boots nothing.
 func (r *Root) open() (*session, error) {
+	s, err := r.openAny()
+	if err == nil && !s.configured() {
+		s.close()
+		return nil, broken(theConfigurations, r.directory, syscall.ENOENT)
+	}
+	return s, err
+}
+
+// openAny is open for a root that may lack its configuration directory.
+func (r *Root) openAny() (*session, error) {
 	s := &session{root: r, byLoc: map[loc]int{}, linkDir: map[string]int{}}
 	if err := s.openAll(); err != nil {
 		s.close()
@@ -105,6 +118,22 @@ func (s *session) openAll() error {
 	return nil
 }
 
+// configured says whether the configuration directory is there. Those of the
+// loaders in it may be missing.
+func (s *session) configured() bool {
+	for _, at := range s.conf {
+		if !s.dirs[at].missing() {
+			return true
+		}
+	}
+	at, rel, ok := s.mapAbsolute(s.root.directory)
+	if !ok {
+		return false
+	}
+	w, err := s.walk(loc{at, "."}, rel)
+	return err == nil && w.info.IsDir()
+}
+
 func within(root, p string) bool { return p == root || strings.HasPrefix(p, root+"/") }
 
 func (s *session) openTree(p string) error {
@@ -127,7 +156,7 @@ func (s *session) openTree(p string) error {
 // openDir resolves a directory and opens it, once.
 func (s *session) openDir(at loc, rel string) (int, error) {
 	w, err := s.walk(at, rel)
-	missing := errors.Is(err, fs.ErrNotExist)
+	missing := errors.Is(err, syscall.ENOENT)
 	if err != nil && !missing {
 		return 0, err
 	}

@@ -26,8 +26,7 @@ func (r *Root) Change(ctx context.Context, inv *pxepilot.Inventory, dryRun bool,
 			return nil, err
 		}
 		defer unlock()
-		// Another process may have died since the last start.
-		if err := r.recoverPlan(); err != nil {
+		if err := r.recoverAll(); err != nil {
 			return nil, err
 		}
 	}

@@ -18,14 +18,22 @@ import (
 // Recover resolves what a crash left, at the start: a plan that was not carried
 // out to its end, and temporary links. It goes forward from the plan on disk, or
 // back where the change had failed already; what somebody changed by hand
-// meanwhile is reported in the log, not overwritten.
+// meanwhile is reported in the log, not overwritten. Where it fails, the next
+// change begins with it, and is refused as long as it fails.
 func (r *Root) Recover(ctx context.Context) error {
 	unlock, err := r.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := r.recoverPlan(); err != nil {
+	r.recovered = false
+	return r.recoverAll()
+}
+
+// recoverAll is Recover for a caller that holds the lock. Once it has succeeded,
+// only the plan of another process that died can be there.
+func (r *Root) recoverAll() error {
+	if err := r.recoverPlan(); err != nil || r.recovered {
 		return err
 	}
 	s, err := r.open()
@@ -33,7 +41,11 @@ func (r *Root) Recover(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	return s.sweep()
+	if err := s.sweep(); err != nil {
+		return err
+	}
+	r.recovered = true
+	return nil
 }
 
 // recoverPlan resolves the plan on disk, if there is one. The caller holds the
@@ -62,10 +74,13 @@ func (r *Root) recoverPlan() error {
 		return err
 	}
 	if len(c.steps) == 0 {
-		return c.removePlan()
+		if err := c.removePlan(); err != nil {
+			return broken(thePlan+" cannot be removed", path.Join(r.path, planName), err)
+		}
+		return nil
 	}
 	if err := c.apply(); err != nil {
-		return pxepilot.Errorf(pxepilot.Unavailable, "the change that was cut off cannot be resolved: %v", err)
+		return pxepilot.Errorf(pxepilot.Unavailable, "the change that was cut off cannot be resolved: %v", err).Because(err)
 	}
 	return nil
 }

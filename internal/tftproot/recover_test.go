@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -52,6 +53,63 @@ func TestTheNextChangeResolvesFirst(t *testing.T) {
 	diff(t, "h1=a h2=a h3=a h4=(none)", st.states())
 	st.deploy("a", "h4")
 	diff(t, "h1=b h2=b h3=b h4=a", st.states())
+}
+
+// TestARecoveryThatFailedIsDoneLater: the root was away when the server started.
+func TestARecoveryThatFailedIsDoneLater(t *testing.T) {
+	for _, name := range []string{"a plan", "temporary links alone"} {
+		st := cutOff(t, "redeploy", func(o op) bool { return o.call == "create" && name != "a plan" || name == "a plan" && switching(o) })
+		if len(st.leftovers()) == 0 {
+			t.Fatal("the crash left nothing")
+		}
+		if err := os.Rename(st.path, st.path+".away"); err != nil {
+			t.Fatal(err)
+		}
+		r := st.fresh()
+		if err := r.Recover(context.Background()); pxepilot.ErrorCode(err) != pxepilot.Unavailable || err.Error() != "the TFTP root: no such file or directory" {
+			t.Errorf("%v", err)
+		}
+		if err := os.Rename(st.path+".away", st.path); err != nil {
+			t.Fatal(err)
+		}
+		st.Root = r
+		st.deploy("a", "h4")
+		diff(t, []string(nil), st.leftovers())
+		want := "h1=b h2=b h3=b h4=a"
+		if name != "a plan" {
+			want = "h1=a h2=a h3=a h4=a"
+		}
+		diff(t, want, st.states())
+	}
+}
+
+// TestRecoverTellsWhy: its errors are for the log, and for whoever asks for a
+// change meanwhile.
+func TestRecoverTellsWhy(t *testing.T) {
+	st := cutOff(t, "redeploy", switching)
+	torn := func() { st.write(planName, "F torn\n") }
+	for _, tt := range []struct {
+		before func()
+		call   string
+		want   string
+	}{
+		{func() {}, "rename", "the change that was cut off cannot be resolved: host \"h1\": pxelinux.cfg/" + lnk1 + " cannot be switched: input/output error; nothing was switched"},
+		{func() { torn(); st.symlink("conf/a", "pxelinux.cfg/.pxe-pilot.0a1b2c3d."+lnk1) }, "unlink", "temporary link .pxe-pilot.0a1b2c3d." + lnk1 + " in directory pxelinux.cfg: "},
+		{func() { torn(); st.recover(); torn() }, "unlink", thePlan + " cannot be removed: input/output error"},
+	} {
+		tt.before()
+		r := st.fresh()
+		record(r).before = func(_ int, o op) error {
+			if o.call == tt.call {
+				return syscall.EIO
+			}
+			return nil
+		}
+		err := r.Recover(context.Background())
+		if pxepilot.ErrorCode(err) != pxepilot.Unavailable || !strings.HasPrefix(err.Error(), tt.want) || !strings.Contains(err.Error(), "input/output error") {
+			t.Errorf("%v\nwant %s", err, tt.want)
+		}
+	}
 }
 
 // TestTheConfigurationGoesAfterACrash: the host stays at the old one.

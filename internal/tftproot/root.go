@@ -58,8 +58,9 @@ type Root struct {
 	now       func() time.Time
 	lockWait  time.Duration
 
-	changing chan struct{} // holds one token: the right to change links within this process
-	warnLock sync.Once
+	changing  chan struct{} // holds one token: the right to change links within this process
+	recovered bool          // what a crash left is resolved; belongs to whoever has that right
+	warnLock  sync.Once
 
 	mu    sync.Mutex // guards cache, and lets one request at a time scan
 	cache *snapshot

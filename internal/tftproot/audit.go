@@ -111,7 +111,9 @@ func (a *audit) aboveRoot() {
 	if a.root.absolute {
 		a.warn(a.root.path, "links are absolute by the configuration file: a TFTP server in a chroot (tftpd-hpa --secure, Debian's default) does not find what they lead to")
 	}
-	if _, _, _, found, err := a.session.readPlan(); found || err != nil {
+	if _, _, _, found, err := a.session.readPlan(); err != nil {
+		a.fail(a.at(planName), "%v; changes are refused until then", plain(err))
+	} else if found {
 		a.warn(a.at(planName), "a change was cut off; the server resolves it when it starts, and before the next change")
 	}
 }

@@ -54,6 +54,15 @@ type savedStep struct {
 
 const planVersion = 1
 
+// maxPlan is the size of the largest plan in bytes: of hundreds of thousands of
+// steps. What is larger is somebody else's file.
+const maxPlan = 64 << 20
+
+var (
+	errNoPlan  = errors.New("it is not a regular file, and so not a plan of this program; move it away")
+	errTooLong = errors.New("it is larger than any plan of this program; move it away")
+)
+
 // writePlan writes the plan and makes it durable.
 func (c *change) writePlan() error {
 	plan := savedPlan{Version: planVersion, Steps: make([]savedStep, len(c.steps))}
@@ -79,6 +88,9 @@ func (c *change) writePlan() error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%c %x\n", planForward, sum)
 	b.Write(body)
+	if int64(b.Len()) > c.root.maxPlan {
+		return pxepilot.Errorf(pxepilot.TooLarge, "the change is too large (%d steps); make it in parts, of fewer hosts each", len(c.steps))
+	}
 	return c.withTop(func(top *dir) error {
 		if err := c.root.sys.create(top, planName, b.Bytes()); err != nil {
 			if !errors.Is(err, unix.EEXIST) {
@@ -126,25 +138,45 @@ func (s *session) withTop(do func(*dir) error) error {
 	return errors.Join(do(&dir{loc: loc{0, "."}, file: f}), f.Close())
 }
 
+// planData reads the file of the plan. Anything else of that name, such as a FIFO,
+// must not hold it up.
+func (r *Root) planData(top *dir) ([]byte, error) {
+	f, err := openat(top, planName, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK)
+	switch {
+	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENXIO): // a link, a socket
+		return nil, errNoPlan
+	case err != nil:
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errNoPlan
+	}
+	data, err := io.ReadAll(io.LimitReader(f, r.maxPlan+1))
+	if err == nil && int64(len(data)) > r.maxPlan {
+		err = errTooLong
+	}
+	return data, err
+}
+
 // readPlan reads the plan of a change that was cut off. found is false where
 // there is none; whole is false where its writing was cut off, and so nothing
 // had been switched yet.
 func (s *session) readPlan() (plan savedPlan, back, whole, found bool, err error) {
 	var data []byte
 	err = s.withTop(func(top *dir) error {
-		f, err := openat(top, planName, unix.O_RDONLY|unix.O_NOFOLLOW)
-		if errors.Is(err, unix.ENOENT) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		found = true
-		data, err = io.ReadAll(f)
-		return errors.Join(err, f.Close())
+		data, err = s.root.planData(top)
+		return err
 	})
-	if err != nil || !found {
-		return plan, false, false, found, err
+	if errors.Is(err, unix.ENOENT) {
+		return plan, false, false, false, nil
+	}
+	if err != nil {
+		return plan, false, false, true, err
 	}
 	head, body, ok := bytes.Cut(data, []byte("\n"))
 	sum := sha256.Sum256(body)

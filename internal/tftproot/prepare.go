@@ -31,7 +31,9 @@ func (c *change) prepare() error {
 	if c.recovering {
 		return nil
 	}
-	if err := c.writePlan(); err != nil {
+	if err := c.writePlan(); pxepilot.ErrorCode(err) == pxepilot.TooLarge {
+		return err
+	} else if err != nil {
 		return c.failed("the plan of the change cannot be written", err)
 	}
 	return nil

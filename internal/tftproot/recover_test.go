@@ -3,6 +3,7 @@ package tftproot
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -196,6 +199,49 @@ func TestAPlanOfAnotherVersion(t *testing.T) {
 		}
 	}
 	diff(t, before, st.tree())
+}
+
+// TestWhatIsNoPlan has the name of one: it neither holds anything up nor goes.
+func TestWhatIsNoPlan(t *testing.T) {
+	const (
+		notRegular = "it is not a regular file, and so not a plan of this program; move it away"
+		tooLong    = "it is larger than any plan of this program; move it away"
+	)
+	for _, tt := range []struct {
+		name string
+		make func(p string) error
+		want string
+	}{
+		{"a FIFO", func(p string) error { return unix.Mkfifo(p, 0o600) }, notRegular},
+		{"a directory", func(p string) error { return os.Mkdir(p, 0o755) }, notRegular},
+		{"a link", func(p string) error { return os.Symlink("/dev/zero", p) }, notRegular},
+		{"a socket", func(p string) error { return unix.Mknod(p, unix.S_IFSOCK|0o600, 0) }, notRegular},
+		{"a huge file", func(p string) error { return errors.Join(os.WriteFile(p, nil, 0o600), os.Truncate(p, 1<<40)) }, tooLong},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t, Options{Path: openRoot(t)}, []string{"a"}, "h1 "+mac1)
+			if err := tt.make(filepath.Join(s.path, planName)); err != nil {
+				t.Fatal(err)
+			}
+			before := s.tree()
+			for _, err := range []error{s.Recover(context.Background()), s.change(pxepilot.Deploy, "a", "h1")} {
+				if pxepilot.ErrorCode(err) != pxepilot.Unavailable || err.Error() != thePlan+": "+tt.want {
+					t.Errorf("%v", err)
+				}
+			}
+			diff(t, []string{"error: " + planName + ": " + tt.want + "; changes are refused until then"}, s.findings())
+			diff(t, before, s.tree())
+		})
+	}
+}
+
+// TestAPlanIsNeverTooLargeToBeRead: a change that would make such a one is refused.
+func TestAPlanIsNeverTooLargeToBeRead(t *testing.T) {
+	s := newSite(t, Options{}, []string{"a"}, "h1 "+mac1, "h3 "+mac3+" "+mac33)
+	s.maxPlan = 300
+	s.refused(pxepilot.TooLarge, "the change is too large (3 steps); make it in parts, of fewer hosts each; nothing was switched",
+		func() error { return s.change(pxepilot.Deploy, "a", "h1", "h3") },
+		func() error { s.maxPlan = maxPlan; return nil })
 }
 
 // TestSweepLeavesOthersAlone: only links are ours.

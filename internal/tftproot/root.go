@@ -57,6 +57,7 @@ type Root struct {
 	sys       sys
 	now       func() time.Time
 	lockWait  time.Duration
+	maxPlan   int64
 
 	changing  chan struct{} // holds one token: the right to change links within this process
 	recovered bool          // what a crash left is resolved; belongs to whoever has that right
@@ -82,6 +83,7 @@ func New(o Options) (*Root, error) {
 		sys:       kernel{},
 		now:       time.Now,
 		lockWait:  lockWait,
+		maxPlan:   maxPlan,
 		changing:  make(chan struct{}, 1),
 	}
 	if r.log == nil {

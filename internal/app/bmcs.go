@@ -20,11 +20,19 @@ type bmcs struct {
 	log   *slog.Logger
 	table func() *neighbour.Table // opened when it is needed first: many sites have no such BMC
 	moved func()                  // called when an address is known that was not
+
+	mu     sync.Mutex // guards what follows
+	kernel map[pxepilot.MAC][]neighbour.Sighting
+	read   time.Time // when kernel was
 }
 
 // recent is how long an address is used without asking the kernel for a newer
 // one.
 const recent = time.Minute
+
+// glance is how long what the kernel knows is not read again: a list asks for
+// many BMCs at once, and the kernel tells all that it knows or nothing.
+const glance = time.Second
 
 // newBMCs remembers addresses in a file of directory. Where that cannot be,
 // nothing is remembered over a restart, and the log says so.
@@ -61,9 +69,7 @@ func (b *bmcs) find(mac pxepilot.MAC) func(context.Context) (string, error) {
 		if ok && time.Since(found.Seen) < recent {
 			return found.Addrs[0].String(), nil
 		}
-		if seen, err := neighbour.Lookup(mac); err != nil {
-			b.log.Warn("the kernel's neighbour table cannot be read", "error", err)
-		} else if len(seen) > 0 && (!ok || seen[0].Seen.After(found.Seen)) {
+		if seen := b.lookup(mac); len(seen) > 0 && (!ok || seen[0].Seen.After(found.Seen)) {
 			b.bind(neighbour.Binding{MAC: mac, Addrs: []netip.Addr{seen[0].Addr}, Seen: seen[0].Seen})
 			return seen[0].Addr.String(), nil
 		}
@@ -73,6 +79,20 @@ func (b *bmcs) find(mac pxepilot.MAC) func(context.Context) (string, error) {
 		}
 		return found.Addrs[0].String(), nil
 	}
+}
+
+// lookup tells where the kernel saw a MAC, the latest sighting first.
+func (b *bmcs) lookup(mac pxepilot.MAC) []neighbour.Sighting {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if time.Since(b.read) >= glance {
+		var err error
+		if b.kernel, err = neighbour.LookupAll(); err != nil {
+			b.log.Warn("the kernel's neighbour table cannot be read", "error", err)
+		}
+		b.read = time.Now()
+	}
+	return b.kernel[mac]
 }
 
 // bind remembers sightings and tells what they changed.

@@ -22,23 +22,31 @@ type Sighting struct {
 // knows only whom this machine spoke with lately. An entry that the kernel gave
 // up, or is still asking for, is none.
 func Lookup(mac pxepilot.MAC) ([]Sighting, error) {
+	all, err := LookupAll()
+	return all[mac], err
+}
+
+// LookupAll is Lookup for every MAC address that the table has.
+func LookupAll() (map[pxepilot.MAC][]Sighting, error) {
 	entries, err := neighbours()
 	if err != nil {
 		return nil, err
 	}
 	const known = netlink.NUD_REACHABLE | netlink.NUD_STALE | netlink.NUD_DELAY | netlink.NUD_PROBE | netlink.NUD_PERMANENT
-	var all []Sighting
+	all := map[pxepilot.MAC][]Sighting{}
 	for _, e := range entries {
-		if e.mac == mac && e.state&known != 0 {
-			all = append(all, e.Sighting)
+		if e.state&known != 0 {
+			all[e.mac] = append(all[e.mac], e.Sighting)
 		}
 	}
-	slices.SortFunc(all, func(a, b Sighting) int {
-		if c := b.Seen.Compare(a.Seen); c != 0 {
-			return c
-		}
-		return a.Addr.Compare(b.Addr)
-	})
+	for _, sightings := range all {
+		slices.SortFunc(sightings, func(a, b Sighting) int {
+			if c := b.Seen.Compare(a.Seen); c != 0 {
+				return c
+			}
+			return a.Addr.Compare(b.Addr)
+		})
+	}
 	return all, nil
 }
 

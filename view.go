@@ -27,6 +27,7 @@ type Link struct {
 	Configuration string   // that it leads to; empty when it leads to none
 	Through       []string // the links that it leads through, by path
 	Canonical     bool     // it has just the text that a deploy would give it
+	Obstacle      string   // what stands in its place, such as "a directory", where that is not even a regular file, which could be kept
 }
 
 // HostStatus is a host with what was seen of its links.

@@ -176,13 +176,16 @@ func refuse(s *pxepilot.HostStatus, configuration pxepilot.Configuration, c Chan
 	if c.Want == pxepilot.Repair {
 		return refuseRepair(s)
 	}
-	if !c.Force {
-		for _, l := range s.Links {
-			if l.State == pxepilot.Unmanaged {
-				return pxepilot.Errorf(pxepilot.Conflict,
-					"host %s: %s is not a link but somebody else's file; move it away, or have it kept beside with --force",
-					pxepilot.Quote(s.Host.Name), l.Path)
-			}
+	for _, l := range s.Links {
+		switch {
+		case l.State != pxepilot.Unmanaged:
+		case l.Obstacle != "":
+			return pxepilot.Errorf(pxepilot.Conflict, "host %s: %s is %s, which is not kept; move it away",
+				pxepilot.Quote(s.Host.Name), l.Path, l.Obstacle)
+		case !c.Force:
+			return pxepilot.Errorf(pxepilot.Conflict,
+				"host %s: %s is not a link but somebody else's file; move it away, or have it kept beside with --force",
+				pxepilot.Quote(s.Host.Name), l.Path)
 		}
 	}
 	if c.Want != pxepilot.Deploy {

@@ -51,6 +51,8 @@ func links(s string) []pxepilot.Link {
 		loader, state, _ := strings.Cut(f, ":")
 		l := pxepilot.Link{Bootloader: loader, Path: loader + "/link", State: pxepilot.State(state)}
 		switch {
+		case state == "directory":
+			l.State, l.Obstacle = pxepilot.Unmanaged, "a directory"
 		case strings.HasPrefix(state, "entangled="):
 			l.State, l.Configuration = pxepilot.Entangled, strings.TrimPrefix(state, "entangled=")
 		case state == "local", state == "ubuntu", state == "bios-only":
@@ -75,6 +77,7 @@ func newSite(t *testing.T) (*Pilot, *fakeRoot) {
 		{"tied", "pxelinux:entangled=local"},
 		{"bios", "pxelinux:local"},
 		{"efi", "grub:none"},
+		{"blocked", "pxelinux:local pxelinux:directory"},
 		{"00:00:00:00:00:01", "pxelinux:local"}, // named like an address of web1
 	} {
 		host := &pxepilot.Host{Name: h.name, MACs: []pxepilot.MAC{{5: byte(i + 1)}, {4: 1, 5: byte(i + 1)}}}
@@ -145,6 +148,8 @@ func TestChange(t *testing.T) {
 		{"force", Change{Want: deploy, Configuration: "local", Hosts: named("stray"), Force: true}, []string{"stray local"}},
 		{"skip", Change{Want: deploy, Configuration: "local", Hosts: named("web1", "stray", "bios"), SkipRefused: true},
 			[]string{"web1 local", stray, "bios local"}},
+		{"skip what cannot be kept", Change{Want: deploy, Configuration: "local", Hosts: named("web1", "blocked", "stray"), SkipRefused: true, Force: true},
+			[]string{"web1 local", `blocked ! host "blocked": pxelinux/link is a directory, which is not kept; move it away`, "stray local"}},
 		{"clear", Change{Want: clears, Hosts: named("web1", "mixed", "dangling")}, []string{"web1", "mixed", "dangling"}},
 		{"clear by force", Change{Want: clears, Hosts: named("stray"), Force: true}, []string{"stray"}},
 		{"repair tells what boots in the end", Change{Want: repair, Hosts: named("web1", "partial", "tied", "web2")},
@@ -187,8 +192,8 @@ func TestChange(t *testing.T) {
 
 func TestChangeAll(t *testing.T) {
 	p, root := newSite(t)
-	out, err := p.Change(t.Context(), Change{Want: pxepilot.Clear, All: true, Force: true})
-	if err != nil || len(out.Hosts) != 10 || len(root.moves) != 10 {
+	out, err := p.Change(t.Context(), Change{Want: pxepilot.Clear, All: true, Force: true, SkipRefused: true})
+	if err != nil || len(out.Hosts) != 11 || len(root.moves) != 10 {
 		t.Fatalf("%d hosts, %d moves, %v", len(out.Hosts), len(root.moves), err)
 	}
 }
@@ -199,6 +204,7 @@ func TestChangeRefuses(t *testing.T) {
 	}
 	repair := func(host string) Change { return Change{Want: pxepilot.Repair, Hosts: named(host)} }
 	const force = "; move it away, or have it kept beside with --force"
+	const blocked = `host "blocked": pxelinux/link is a directory, which is not kept; move it away`
 	for _, tt := range []struct {
 		change Change
 		code   pxepilot.Code
@@ -220,6 +226,9 @@ func TestChangeRefuses(t *testing.T) {
 		{Change{Want: pxepilot.Clear, All: true, Hosts: named("web1")}, pxepilot.Conflict, `all hosts are asked for and some are named; leave one out`},
 		{deploy("local", named("web1", "stray")...), pxepilot.Conflict, `host "stray": pxelinux/link is not a link but somebody else's file` + force},
 		{Change{Want: pxepilot.Clear, Hosts: named("stray")}, pxepilot.Conflict, `host "stray": pxelinux/link is not a link but somebody else's file` + force},
+		{Change{Want: pxepilot.Deploy, Configuration: "local", Hosts: named("blocked"), Force: true}, pxepilot.Conflict, blocked},
+		{Change{Want: pxepilot.Clear, Hosts: named("blocked"), Force: true}, pxepilot.Conflict, blocked},
+		{Change{Want: pxepilot.Clear, Hosts: named("blocked")}, pxepilot.Conflict, blocked},
 		{deploy("bios-only", named("web1")...), pxepilot.Conflict,
 			`host "web1": configuration "bios-only" has no variant for its loader grub, which would fall to its default; ` +
 				`add the variant, list the host's bootloaders in the file, or accept it with --drop-uncovered`},

@@ -1,6 +1,7 @@
 package tftproot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -240,7 +241,7 @@ func (a *audit) hostLink(host string, l *pxepilot.Link, n name) {
 	p := a.at(l.Path)
 	switch l.State {
 	case pxepilot.Unmanaged:
-		a.fail(p, "host %s: not a link but somebody else's file, which is not touched", host)
+		a.fail(p, "host %s: not a link but %s, which is not touched", host, cmp.Or(l.Obstacle, "somebody else's file"))
 		return
 	case pxepilot.Foreign:
 		a.fail(p, "host %s: the link leads to what is not a configuration of bootloader %s (%s)", host, l.Bootloader, pxepilot.Quote(l.Target))

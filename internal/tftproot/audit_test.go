@@ -127,6 +127,12 @@ func TestAuditFinds(t *testing.T) {
 		}, []string{
 			`error: pxelinux.cfg/` + lnk1 + `: host "h1": not a link but somebody else's file, which is not touched`,
 		}},
+		{"a directory in place of a link", func(s *site) {
+			os.Remove(s.path + "/pxelinux.cfg/" + lnk1)
+			os.Mkdir(s.path+"/pxelinux.cfg/"+lnk1, 0o755)
+		}, []string{
+			`error: pxelinux.cfg/` + lnk1 + `: host "h1": not a link but a directory, which is not touched`,
+		}},
 		{"entangled", func(s *site) { s.symlink(lnk1, "pxelinux.cfg/"+lnk3) }, []string{
 			`error: pxelinux.cfg/` + lnk3 + `: host "h3": the link leads through another host's (pxelinux.cfg/` + lnk1 + `), and so would be switched with it; 'pxe-pilot host repair' or a deploy detaches it`,
 			`error: pxelinux.cfg/` + lnk33 + `: host "h3": the link leads through another host's (pxelinux.cfg/` + lnk3 + `, pxelinux.cfg/` + lnk1 + `), and so would be switched with it; 'pxe-pilot host repair' or a deploy detaches it`,

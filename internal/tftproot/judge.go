@@ -56,8 +56,8 @@ func (j *judging) chain(all []pxepilot.Link, host int, c *chain, found []text) [
 			State:      pxepilot.None,
 		}
 		switch {
-		case t.is == aFile:
-			l.State = pxepilot.Unmanaged
+		case t.is == notALink:
+			l.State, l.Obstacle = pxepilot.Unmanaged, obstacle(t.mode)
 		case t.is == aLink && n > 0 && t.value == c.names[0].base && name.dir == c.names[0].dir:
 			// What the canonical shape looks like: it is where the first one is.
 			lead := &all[first]

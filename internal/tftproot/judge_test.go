@@ -97,6 +97,9 @@ func (j *naive) judge(l *pxepilot.Link, loader int, host, first string) {
 		return
 	case err != nil:
 		l.State = pxepilot.Unmanaged
+		if info, err := os.Stat(p); err == nil && info.IsDir() {
+			l.Obstacle = "a directory"
+		}
 		return
 	}
 	l.Target = text

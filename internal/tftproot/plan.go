@@ -172,12 +172,12 @@ func (p *planning) put(c *chain, links []pxepilot.Link, n int, becomes string, c
 	if !changed {
 		switch {
 		case links[n].State == pxepilot.Unmanaged:
-			was = text{is: aFile}
+			was = text{is: notALink}
 		case links[n].State != pxepilot.None:
-			was = text{aLink, links[n].Target}
+			was = text{is: aLink, value: links[n].Target}
 		}
 	}
-	if was.is != aFile && was.value == becomes {
+	if was.is != notALink && was.value == becomes {
 		return
 	}
 	st := step{
@@ -189,7 +189,7 @@ func (p *planning) put(c *chain, links []pxepilot.Link, n int, becomes string, c
 			Becomes:    becomes,
 		},
 		at:   at,
-		file: was.is == aFile,
+		file: was.is == notALink,
 		conf: conf,
 	}
 	if st.file {

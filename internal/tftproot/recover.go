@@ -194,7 +194,7 @@ func (s *session) progress(all []step, steps []int, at spot) (int, error) {
 	}
 	first := &all[steps[0]]
 	switch {
-	case first.file && now.is == aFile,
+	case first.file && now.is == notALink,
 		!first.file && first.Was == "" && now.is == nothing,
 		!first.file && first.Was != "" && now.is == aLink && now.value == first.Was:
 		return 0, nil
@@ -210,11 +210,11 @@ func (s *session) readSpot(at spot, shown string) (text, error) {
 	value, err := readlinkString(d, at.base)
 	switch {
 	case err == nil:
-		return text{aLink, value}, nil
+		return text{is: aLink, value: value}, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return text{}, nil
 	case errors.Is(err, syscall.EINVAL):
-		return text{is: aFile}, nil
+		return text{is: notALink}, nil
 	}
 	return text{}, broken("link "+shown, s.onDisk(s.locOf(at)), err)
 }

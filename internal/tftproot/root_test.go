@@ -2,8 +2,11 @@ package tftproot
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -21,6 +24,30 @@ func TestDeployLeadsTheFirstMACAndTheOthersFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	diff(t, map[string]string{lnk1: "conf/local"}, s.links())
+}
+
+// TestObstacles: what is in the way and no regular file, which could be kept.
+func TestObstacles(t *testing.T) {
+	for _, tt := range []struct {
+		want string
+		make func(p string) error
+	}{
+		{"", func(p string) error { return os.WriteFile(p, nil, 0o644) }},
+		{"a directory", func(p string) error { return os.Mkdir(p, 0o755) }},
+		{"a FIFO", func(p string) error { return unix.Mkfifo(p, 0o644) }},
+		{"a socket", func(p string) error { return unix.Mknod(p, unix.S_IFSOCK|0o644, 0) }},
+	} {
+		s := newSite(t, Options{}, []string{"a"}, "h1 "+mac1)
+		if err := tt.make(s.path + "/pxelinux.cfg/" + lnk1); err != nil {
+			t.Fatal(err)
+		}
+		l := s.view().Hosts[0].Links[0]
+		diff(t, []string{string(pxepilot.Unmanaged), tt.want}, []string{string(l.State), l.Obstacle})
+		// Whoever decides refuses it; a change all the same comes to the same.
+		if err := s.change(pxepilot.Deploy, "a", "h1"); (err == nil) != (tt.want == "") || err != nil && pxepilot.ErrorCode(err) != pxepilot.Conflict {
+			t.Errorf("%s: %v", tt.want, err)
+		}
+	}
 }
 
 func TestStates(t *testing.T) {

@@ -70,7 +70,8 @@ func (c *snapshot) list(loaders []loader) []pxepilot.Configuration {
 // A text is what was found under a name.
 type text struct {
 	is    kind
-	value string // of a link
+	value string      // of a link
+	mode  fs.FileMode // of the type of what is not a link
 }
 
 type kind uint8
@@ -78,7 +79,7 @@ type kind uint8
 const (
 	nothing kind = iota
 	aLink
-	aFile // or anything else that is not a link
+	notALink
 )
 
 // readAll reads the links of all hosts, in the order of bound.
@@ -134,7 +135,14 @@ func (s *session) readName(c *chain, n int, buf []byte, interned map[string]stri
 	case errors.Is(err, syscall.ENOENT):
 		return text{}, nil
 	case errors.Is(err, syscall.EINVAL):
-		return text{is: aFile}, nil
+		mode, err := kindOf(d, at.base)
+		switch {
+		case err == nil && mode == fs.ModeSymlink, errors.Is(err, syscall.ENOENT):
+			return s.readName(c, n, buf, interned) // somebody put another thing there in between
+		case err == nil:
+			return text{is: notALink, mode: mode}, nil
+		}
+		return text{}, broken("link "+c.names[n].path, s.onDisk(s.locOf(at)), err)
 	default:
 		return text{}, broken("link "+c.names[n].path, s.onDisk(s.locOf(at)), err)
 	}
@@ -142,14 +150,14 @@ func (s *session) readName(c *chain, n int, buf []byte, interned map[string]stri
 	// host's first one.
 	value := buf[:size]
 	if n > 0 && string(value) == c.names[0].base {
-		return text{aLink, c.names[0].base}, nil
+		return text{is: aLink, value: c.names[0].base}, nil
 	}
 	if known, ok := interned[string(value)]; ok {
-		return text{aLink, known}, nil
+		return text{is: aLink, value: known}, nil
 	}
 	v := string(bytes.Clone(value))
 	interned[v] = v
-	return text{aLink, v}, nil
+	return text{is: aLink, value: v}, nil
 }
 
 // An entry is a name in a directory with its type: 0 for a regular file, else as
@@ -210,6 +218,16 @@ func kindOf(d *dir, name string) (fs.FileMode, error) {
 		return fs.ModeDir, nil
 	case unix.S_IFLNK:
 		return fs.ModeSymlink, nil
+	case unix.S_IFIFO:
+		return fs.ModeNamedPipe, nil
+	case unix.S_IFSOCK:
+		return fs.ModeSocket, nil
 	}
-	return fs.ModeIrregular, nil
+	return fs.ModeDevice, nil
+}
+
+// obstacle names what is not a regular file, and so cannot be kept beside a link
+// that takes its place.
+func obstacle(mode fs.FileMode) string {
+	return map[fs.FileMode]string{fs.ModeDir: "a directory", fs.ModeNamedPipe: "a FIFO", fs.ModeSocket: "a socket", fs.ModeDevice: "a device"}[mode]
 }

@@ -28,7 +28,7 @@ type Finding struct {
 // Audit looks for findings, without changing anything. Most of them end in the
 // loader's default, silently.
 func (r *Root) Audit(inv *pxepilot.Inventory) []Finding {
-	a := &audit{root: r}
+	a := &audit{root: r, entered: map[string]bool{}}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, err := r.openAny()
@@ -50,6 +50,7 @@ func (r *Root) Audit(inv *pxepilot.Inventory) []Finding {
 	}
 	a.snap = snap
 	a.aboveRoot()
+	a.directories()
 	a.configurations()
 	a.hosts()
 	a.strangers()
@@ -60,6 +61,7 @@ type audit struct {
 	root     *Root
 	session  *session
 	snap     *snapshot
+	entered  map[string]bool // directories that enter has looked at
 	findings []Finding
 }
 
@@ -97,13 +99,8 @@ const (
 
 // aboveRoot looks at the root itself and at what leads to it.
 func (a *audit) aboveRoot() {
-	for p := a.session.trees[0].real; ; p = filepath.Dir(p) {
-		if info, err := os.Stat(p); err == nil && info.Mode().Perm()&othersEnter == 0 {
-			a.warn(p, "mode %04o: the user of a TFTP server cannot enter it; chmod o+x", info.Mode().Perm())
-		}
-		if p == "/" {
-			break
-		}
+	for _, t := range a.session.trees {
+		a.enter(t.real)
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(a.root.path, &st); err == nil && uint32(st.Type) == unix.NFS_SUPER_MAGIC {
@@ -119,6 +116,43 @@ func (a *audit) aboveRoot() {
 	}
 }
 
+// enter looks at a directory, by its path without symbolic links, and at all above
+// it, each once.
+func (a *audit) enter(p string) {
+	for ; !a.entered[p]; p = filepath.Dir(p) {
+		a.entered[p] = true
+		if info, err := os.Stat(p); err == nil && info.Mode().Perm()&othersEnter == 0 {
+			a.warn(p, "mode %04o: the user of a TFTP server cannot enter it; chmod o+x", info.Mode().Perm())
+		}
+	}
+}
+
+// way looks at the directories that a path leads through.
+func (a *audit) way(w walked) {
+	real := func(at loc) string { return filepath.Join(a.session.trees[at.tree].real, at.path) }
+	for _, link := range w.links {
+		a.enter(filepath.Dir(real(link)))
+	}
+	if end := real(w.at); w.info != nil && w.info.IsDir() {
+		a.enter(end)
+	} else {
+		a.enter(filepath.Dir(end))
+	}
+}
+
+// directories looks at the ways to the directories of links and of configurations.
+func (a *audit) directories() {
+	for _, d := range a.root.linkDirs {
+		w, _ := a.session.walk(loc{0, "."}, d)
+		a.way(w)
+	}
+	for _, l := range a.root.loaders {
+		at, rel, _ := a.session.mapAbsolute(l.directory)
+		w, _ := a.session.walk(loc{at, "."}, rel)
+		a.way(w)
+	}
+}
+
 // configurations looks at the directories of configurations and what is in them.
 func (a *audit) configurations() {
 	s := a.session
@@ -129,7 +163,6 @@ func (a *audit) configurations() {
 			a.warn(loader.directory, "the directory does not exist, so that bootloader %s has no configurations", loader.Name)
 			continue
 		}
-		a.mode(d, ".", true)
 		entries, err := list(d)
 		if err != nil {
 			a.fail(loader.directory, "it cannot be listed: %v", plain(err))
@@ -139,7 +172,11 @@ func (a *audit) configurations() {
 		for _, e := range entries {
 			switch {
 			case a.snap.confs[l][e.name]:
-				a.mode(d, e.name, loader.Directory)
+				if e.kind == fs.ModeDir {
+					a.enter(filepath.Join(s.trees[d.tree].real, d.path, e.name))
+				} else if !loader.Directory {
+					a.readable(d, e.name)
+				}
 				if e.kind == fs.ModeSymlink {
 					a.link(d, e.name)
 				}
@@ -174,18 +211,14 @@ func (s *session) holdsOthers(d *dir, name string) bool {
 	return false
 }
 
-// mode looks whether a TFTP server's user could read a file or enter a directory.
-func (a *audit) mode(d *dir, name string, directory bool) {
+// readable looks whether a TFTP server's user could read a file.
+func (a *audit) readable(d *dir, name string) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(d.fd(), name, &st, 0); err != nil {
 		return // a link's end is looked at as a link
 	}
-	need, can := uint32(othersRead), "read"
-	if directory {
-		need, can = othersEnter, "enter"
-	}
-	if st.Mode&need == 0 {
-		a.warn(a.where(d, name), "mode %04o: the user of a TFTP server cannot %s it; chmod o+%s", st.Mode&0o7777, can, map[string]string{"read": "r", "enter": "x"}[can])
+	if st.Mode&othersRead == 0 {
+		a.warn(a.where(d, name), "mode %04o: the user of a TFTP server cannot read it; chmod o+r", st.Mode&0o7777)
 	}
 }
 
@@ -196,7 +229,8 @@ func (a *audit) link(d *dir, name string) {
 		return
 	}
 	where := a.where(d, name)
-	_, err = a.session.walk(d.loc, name)
+	w, err := a.session.walk(d.loc, name)
+	a.way(w)
 	switch {
 	case errors.Is(err, errLeaves):
 		a.fail(where, "the link leaves the TFTP root (%s); a TFTP server in a chroot finds nothing there", pxepilot.Quote(target))
@@ -209,11 +243,6 @@ func (a *audit) link(d *dir, name string) {
 
 // hosts looks at every host's links.
 func (a *audit) hosts() {
-	for _, d := range a.root.linkDirs {
-		if dir := a.session.dirs[a.session.linkDir[d]]; !dir.missing() {
-			a.mode(dir, ".", true)
-		}
-	}
 	for i := range a.snap.view.Hosts {
 		h := &a.snap.view.Hosts[i]
 		host := pxepilot.Quote(h.Host.Name)

@@ -81,9 +81,20 @@ func TestAuditFinds(t *testing.T) {
 			os.Chmod(s.path+"/pxelinux.cfg/conf", 0o710)
 			os.Chmod(s.path+"/pxelinux.cfg/conf/a", 0o640)
 		}, []string{
+			`warning: pxelinux.cfg: mode 0700: the user of a TFTP server cannot enter it; chmod o+x`,
 			`warning: pxelinux.cfg/conf: mode 0710: the user of a TFTP server cannot enter it; chmod o+x`,
 			`warning: pxelinux.cfg/conf/a: mode 0640: the user of a TFTP server cannot read it; chmod o+r`,
-			`warning: pxelinux.cfg: mode 0700: the user of a TFTP server cannot enter it; chmod o+x`,
+		}},
+		{"modes on a configuration's way", func(s *site) {
+			s.write("closed/deep/x", "")
+			s.symlink("deep/x", "closed/x")
+			s.symlink("../../closed/x", "pxelinux.cfg/conf/far")
+			s.symlink("../../closed/deep/x", "pxelinux.cfg/conf/farther")
+			os.Chmod(s.path+"/closed", 0o700)
+			os.Chmod(s.path+"/closed/deep", 0o750)
+		}, []string{
+			`warning: closed: mode 0700: the user of a TFTP server cannot enter it; chmod o+x`,
+			`warning: closed/deep: mode 0750: the user of a TFTP server cannot enter it; chmod o+x`,
 		}},
 		{"entries that are no configurations", func(s *site) {
 			os.Mkdir(s.path+"/pxelinux.cfg/conf/directory", 0o755)
@@ -186,6 +197,31 @@ func TestAuditFinds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAuditOfDirectoriesInBetween: those that nothing is in, on the ways to those
+// that matter, inside the root and out.
+func TestAuditOfDirectoriesInBetween(t *testing.T) {
+	dir := openRoot(t)
+	s := newSite(t, Options{Path: dir + "/root", Directory: dir + "/etc/pxe/conf", Absolute: true, Bootloaders: []pxepilot.Bootloader{
+		{Name: "grub"}, {Name: "rpi", Kind: pxepilot.Directory, Links: []string{"boards/{serial}"}},
+	}}, []string{"a"}, "h1 serial:s1 "+mac1)
+	s.write("hidden/boards2/x", "")
+	s.symlink("../boards2", "hidden/way/boards")
+	s.symlink("hidden/way/boards", "boards")
+	s.deploy("a", "h1")
+	for _, d := range []string{"root/boot", "root/hidden/way", "root/hidden/boards2", "etc", "etc/pxe/conf/rpi/a"} {
+		if err := os.Chmod(dir+"/"+d, 0o750); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, f := range s.Audit(s.inv) {
+		if strings.Contains(f.Message, "cannot enter") {
+			got = append(got, strings.TrimPrefix(f.Path, dir+"/"))
+		}
+	}
+	diff(t, []string{"etc", "root/boot", "root/hidden/way", "root/hidden/boards2", "etc/pxe/conf/rpi/a"}, got)
 }
 
 func TestAuditOfSeveralLoaders(t *testing.T) {

@@ -333,7 +333,10 @@ func (a *audit) stranger(at int, d *dir, name string) {
 		a.fail(where, "the name is in upper case, and no loader asks for it so")
 		return
 	}
-	if a.isConfigurationIn(at, name) || !a.looksLikeHost(at, name) {
+	if a.asConfiguration(at, name) {
+		return // it was looked at as that
+	}
+	if !a.looksLikeHost(at, name) {
 		if kind == fs.ModeSymlink {
 			a.link(d, name)
 		}
@@ -349,9 +352,11 @@ func (a *audit) stranger(at int, d *dir, name string) {
 	}
 }
 
-func (a *audit) isConfigurationIn(at int, name string) bool {
+// asConfiguration says whether a name, in a directory of links that is one of
+// configurations, too, may be a configuration.
+func (a *audit) asConfiguration(at int, name string) bool {
 	for l := range a.root.loaders {
-		if a.session.conf[l] == at && a.snap.confs[l][name] {
+		if a.session.conf[l] == at && a.session.mayBeConfiguration(l, name) {
 			return true
 		}
 	}

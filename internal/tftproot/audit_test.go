@@ -224,6 +224,24 @@ func TestAuditOfDirectoriesInBetween(t *testing.T) {
 	diff(t, []string{"etc", "root/boot", "root/hidden/way", "root/hidden/boards2", "etc/pxe/conf/rpi/a"}, got)
 }
 
+// TestAuditOfConfigurationsBesideTheLinks tells everything once.
+func TestAuditOfConfigurationsBesideTheLinks(t *testing.T) {
+	dir := openRoot(t)
+	s := newSite(t, Options{Path: dir, Directory: dir + "/pxelinux.cfg"}, []string{"a"}, "h1 "+mac1)
+	s.symlink("nothing", "pxelinux.cfg/dangling")
+	s.symlink("/etc/passwd", "pxelinux.cfg/leaving")
+	s.symlink(dir+"/pxelinux.cfg/a", "pxelinux.cfg/whole")
+	s.symlink("nothing", "pxelinux.cfg/default")
+	s.symlink("nothing", "pxelinux.cfg/"+lnk1)
+	diff(t, []string{
+		`error: pxelinux.cfg/dangling: the link leads to nothing ("nothing"): machines get the loader's default`,
+		`error: pxelinux.cfg/leaving: the link leaves the TFTP root ("/etc/passwd"); a TFTP server in a chroot finds nothing there`,
+		`warning: pxelinux.cfg/whole: the link is absolute ("ROOT/pxelinux.cfg/a"); a TFTP server in a chroot (tftpd-hpa --secure, Debian's default) finds nothing there`,
+		`error: pxelinux.cfg/` + lnk1 + `: the link leads to nothing ("nothing"): machines get the loader's default`,
+		`error: pxelinux.cfg/default: the link leads to nothing ("nothing"): machines get the loader's default`,
+	}, s.findings())
+}
+
 func TestAuditOfSeveralLoaders(t *testing.T) {
 	dir := openRoot(t)
 	s := newSite(t, Options{Path: dir, Directory: dir + "/conf", Absolute: true, Bootloaders: []pxepilot.Bootloader{

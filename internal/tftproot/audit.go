@@ -234,6 +234,8 @@ func (a *audit) link(d *dir, name string) {
 	switch {
 	case errors.Is(err, errLeaves):
 		a.fail(where, "the link leaves the TFTP root (%s); a TFTP server in a chroot finds nothing there", pxepilot.Quote(target))
+	case err != nil && !leadsNowhere(err):
+		a.fail(where, "the link cannot be followed (%s): %v", pxepilot.Quote(target), plain(err))
 	case err != nil:
 		a.fail(where, "the link leads to nothing (%s): machines get the loader's default", pxepilot.Quote(target))
 	case path.IsAbs(target) && !a.root.absolute:

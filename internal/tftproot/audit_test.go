@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/testenv"
 )
 
 // findings tells what an audit finds, the root's path cut off.
@@ -240,6 +242,31 @@ func TestAuditOfConfigurationsBesideTheLinks(t *testing.T) {
 		`error: pxelinux.cfg/` + lnk1 + `: the link leads to nothing ("nothing"): machines get the loader's default`,
 		`error: pxelinux.cfg/default: the link leads to nothing ("nothing"): machines get the loader's default`,
 	}, s.findings())
+}
+
+// TestAuditAsSomebodyElse, who may not go everywhere.
+func TestAuditAsSomebodyElse(t *testing.T) {
+	testenv.NeedRoot(t)
+	s := newSite(t, Options{Path: openRoot(t)}, []string{"a"}, "h1 "+mac1)
+	s.write("closed/x", "")
+	s.symlink("../../closed/x", "pxelinux.cfg/conf/far")
+	if err := os.Chmod(s.path+"/closed", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	// Of this thread alone; it takes the privileges over files as well.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Setfsuid(65534); err != nil {
+		t.Fatal(err)
+	}
+	got := s.findings()
+	if err := unix.Setfsuid(0); err != nil {
+		t.Fatal(err)
+	}
+	diff(t, []string{
+		`warning: closed: mode 0700: the user of a TFTP server cannot enter it; chmod o+x`,
+		`error: pxelinux.cfg/conf/far: the link cannot be followed ("../../closed/x"): permission denied`,
+	}, got)
 }
 
 func TestAuditOfSeveralLoaders(t *testing.T) {

@@ -107,11 +107,6 @@ func (w *world) remove(t *rapid.T) {
 func (w *world) putFile(t *rapid.T) {
 	directory := rapid.Bool().Draw(t, "directory")
 	w.put(t, w.aName(t), func(p string) error {
-		// Within one second two files cannot be kept under one name.
-		kept, _ := filepath.Glob(p + ".orig-*")
-		for _, k := range kept {
-			_ = os.Remove(k)
-		}
 		if directory {
 			return os.Mkdir(p, 0o755)
 		}

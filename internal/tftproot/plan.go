@@ -193,7 +193,7 @@ func (p *planning) put(c *chain, links []pxepilot.Link, n int, becomes string, c
 		conf: conf,
 	}
 	if st.file {
-		st.Keep = st.Path + keepSuffix(p.root.now())
+		st.Keep = st.Path + keepSuffix(p.dirs[at.dir], at.base, p.root.now())
 	}
 	p.now[at] = text{value: becomes}
 	p.steps = append(p.steps, st)
@@ -204,8 +204,19 @@ func (p *planning) hostOf(at spot) string {
 	return p.snap.bound.hosts[i].host.Name
 }
 
-// keepSuffix names a file that was in the way of a link.
-func keepSuffix(t time.Time) string { return layout.KeepMark + strconv.FormatInt(t.Unix(), 10) }
+// keepSuffix names a file that is in the way of a link: by the time, and by a
+// number where another one was put aside within the same second.
+func keepSuffix(d *dir, base string, t time.Time) string {
+	stamp := layout.KeepMark + strconv.FormatInt(t.Unix(), 10)
+	suffix := stamp
+	for n := 2; n <= layout.MaxKept; n++ {
+		if _, err := kindOf(d, base+suffix); err != nil {
+			break // it is free, or else whoever takes the step finds out
+		}
+		suffix = stamp + "-" + strconv.Itoa(n)
+	}
+	return suffix
+}
 
 // detach plans for the hosts that are not to be changed but whose links lead
 // through names that will be: what is reached by them must not change. before

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -48,6 +49,21 @@ func TestObstacles(t *testing.T) {
 			t.Errorf("%s: %v", tt.want, err)
 		}
 	}
+}
+
+// TestTwoFilesInOneSecond are both kept.
+func TestTwoFilesInOneSecond(t *testing.T) {
+	s := newSite(t, Options{}, []string{"a"}, "h1 "+mac1)
+	s.now = func() time.Time { return time.Unix(1700000000, 0) }
+	for _, want := range []pxepilot.Want{pxepilot.Deploy, pxepilot.Clear, pxepilot.Deploy} {
+		_ = os.Remove(s.path + "/pxelinux.cfg/" + lnk1)
+		s.write("pxelinux.cfg/"+lnk1, "mine")
+		if err := s.change(want, "a", "h1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := "pxelinux.cfg/" + lnk1 + ".orig-1700000000"
+	diff(t, map[string]string{"pxelinux.cfg/conf/a": "-", "pxelinux.cfg/" + lnk1: "conf/a", kept: "-", kept + "-2": "-", kept + "-3": "-"}, s.tree())
 }
 
 func TestStates(t *testing.T) {

@@ -49,8 +49,12 @@ const TempPrefix = ".pxe-pilot."
 func TempName(tx, base string) string { return TempPrefix + tx + "." + base }
 
 // KeepMark stands between the name of a file that was in the way of a link and
-// the time when it was put aside, in seconds since 1970.
+// the time when it was put aside, in seconds since 1970. A "-" and a number may
+// follow.
 const KeepMark = ".orig-"
+
+// MaxKept is how many files of one name may be put aside within one second.
+const MaxKept = 999
 
 // TxLen is the length of a transaction's identifier.
 const TxLen = 8

@@ -1,6 +1,7 @@
 package layout_test
 
 import (
+	"fmt"
 	"path"
 	"path/filepath"
 	"strings"
@@ -191,6 +192,10 @@ func TestTemporaryNamesFit(t *testing.T) {
 	name := layout.TempName(tx, strings.Repeat("b", layout.MaxBase))
 	if err := pxepilot.CheckName(name); err != nil || len(name) != pxepilot.MaxName {
 		t.Errorf("%d bytes: %v", len(name), err)
+	}
+	kept := strings.Repeat("b", layout.MaxBase) + fmt.Sprint(layout.KeepMark, 9999999999, "-", layout.MaxKept)
+	if err := pxepilot.CheckName(kept); err != nil {
+		t.Errorf("the name of a file that was put aside: %v", err)
 	}
 	if got, want := layout.TempName("0a1b2c3d", "01-x"), ".pxe-pilot.0a1b2c3d.01-x"; got != want {
 		t.Errorf("%s, want %s", got, want)

@@ -39,6 +39,17 @@ type HostStatus struct {
 	Canonical     bool   // nothing for a repair to do: one rename per loader switches the host
 }
 
+// Common is the configuration that all those of the host's links lead to that lead
+// to any, which it has after a repair; where they differ, that of the first one.
+func (h *HostStatus) Common() string {
+	for i := range h.Links {
+		if h.Links[i].Configuration != "" {
+			return h.Links[i].Configuration
+		}
+	}
+	return ""
+}
+
 // A View is what was seen in the TFTP root at one moment. It is immutable, and
 // it is the same pointer for as long as nothing changed.
 type View struct {

@@ -149,3 +149,15 @@ func TestView(t *testing.T) {
 		t.Errorf("found %+v", c)
 	}
 }
+
+func TestCommon(t *testing.T) {
+	for want, whats := range map[string][]string{"": {"none", "dangling"}, "a": {"none", "a!", "a"}, "b": {"foreign", "b", "a"}} {
+		var h pxepilot.HostStatus
+		for _, what := range whats {
+			h.Links = append(h.Links, link(what))
+		}
+		if got := h.Common(); got != want {
+			t.Errorf("%v: %q, want %q", whats, got, want)
+		}
+	}
+}

@@ -161,7 +161,7 @@ func decide(view *pxepilot.View, hosts []*pxepilot.Host, c Change) ([]pxepilot.M
 		case pxepilot.Deploy:
 			r.Configuration = c.Configuration
 		case pxepilot.Repair:
-			r.Configuration = common(status)
+			r.Configuration = status.Common()
 		}
 		results = append(results, r)
 	}
@@ -218,7 +218,7 @@ func refuse(s *pxepilot.HostStatus, configuration pxepilot.Configuration, c Chan
 // changing what it boots. Links that are missing (a MAC address or a loader that
 // is new in the file) are no reason: they get what the others have.
 func refuseRepair(s *pxepilot.HostStatus) error {
-	configuration := common(s)
+	configuration := s.Common()
 	for _, l := range s.Links {
 		switch {
 		case l.State == pxepilot.None:
@@ -231,17 +231,6 @@ func refuseRepair(s *pxepilot.HostStatus) error {
 		}
 	}
 	return nil
-}
-
-// common is the configuration that the links of a host lead to, all of those that
-// lead to any, which a host that is not refused a repair has in the end.
-func common(s *pxepilot.HostStatus) string {
-	for _, l := range s.Links {
-		if l.Configuration != "" {
-			return l.Configuration
-		}
-	}
-	return ""
 }
 
 // loaders lists the loaders that count for a host, in declared order.

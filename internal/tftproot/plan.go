@@ -71,7 +71,7 @@ func (p *planning) chains(host int, do func(c *chain, links []pxepilot.Link)) {
 func (p *planning) move(host int, m pxepilot.Move) {
 	configuration := m.Configuration
 	if m.Want == pxepilot.Repair {
-		configuration = common(p.snap.view.Hosts[host].Links)
+		configuration = p.snap.view.Hosts[host].Common()
 	}
 	p.chains(host, func(c *chain, links []pxepilot.Link) {
 		if m.Want != pxepilot.Clear && configuration != "" && p.snap.confs[c.loader][configuration] {
@@ -80,17 +80,6 @@ func (p *planning) move(host int, m pxepilot.Move) {
 			p.clear(c, links)
 		}
 	})
-}
-
-// common is the configuration that the links of a host lead to, where they lead
-// to one.
-func common(links []pxepilot.Link) string {
-	for i := range links {
-		if links[i].Configuration != "" {
-			return links[i].Configuration
-		}
-	}
-	return ""
 }
 
 // agreed is the configuration that every one of the links leads to, or empty.

@@ -291,13 +291,8 @@ func (a *audit) strangers() {
 		if d.missing() || !a.isLinkDir(at) {
 			continue
 		}
-		f, err := openat(d, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+		names, err := namesIn(d)
 		if err != nil {
-			a.fail(a.where(d, ""), "it cannot be listed: %v", plain(err))
-			continue
-		}
-		names, err := f.Readdirnames(-1)
-		if err := errors.Join(err, f.Close()); err != nil {
 			a.fail(a.where(d, ""), "it cannot be listed: %v", plain(err))
 			continue
 		}

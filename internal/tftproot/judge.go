@@ -60,21 +60,21 @@ func (j *judging) chain(all []pxepilot.Link, host int, c *chain, found []text) [
 			l.State, l.Obstacle = pxepilot.Unmanaged, obstacle(t.mode)
 		case t.is == aLink && n > 0 && t.value == c.names[0].base && name.dir == c.names[0].dir:
 			// What the canonical shape looks like: it is where the first one is.
-			lead := &all[first]
-			l.State, l.Configuration = lead.State, lead.Configuration
-			switch lead.State {
+			head := &all[first]
+			l.State, l.Configuration = head.State, head.Configuration
+			switch head.State {
 			case pxepilot.None:
 				l.State = pxepilot.Dangling
 			case pxepilot.Unmanaged:
 				l.State = pxepilot.Foreign
 			}
 			if viaFirst == nil {
-				viaFirst = append([]string{lead.Path}, lead.Through...)
+				viaFirst = append([]string{head.Path}, head.Through...)
 			}
 			l.Through = viaFirst
 			l.Canonical = l.State == pxepilot.Configured && !j.root.absolute
 		case t.is == aLink:
-			j.lead(&l, host, c.loader, name, t.value)
+			j.note(&l, host, c.loader, name, t.value)
 			l.Canonical = l.State == pxepilot.Configured && t.value == j.textOf(c, n, l.Configuration)
 		}
 		all = append(all, l)
@@ -82,8 +82,8 @@ func (j *judging) chain(all []pxepilot.Link, host int, c *chain, found []text) [
 	return all
 }
 
-// lead notes in l where its text leads.
-func (j *judging) lead(l *pxepilot.Link, host, loader int, n *name, text string) {
+// note writes into l where its text leads.
+func (j *judging) note(l *pxepilot.Link, host, loader int, n *name, text string) {
 	key := memoKey{loader, n.dir, text}
 	to, known := j.memo[key]
 	if !known {
@@ -119,7 +119,7 @@ func (s *session) text(c *chain, n int, configuration string) string {
 	if n == 0 {
 		return s.confText(c.loader, d, configuration)
 	}
-	return s.leadText(d, &c.names[0])
+	return s.firstText(d, &c.names[0])
 }
 
 // textOf is text, remembered for first links, which have few different ones.

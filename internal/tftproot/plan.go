@@ -98,7 +98,7 @@ func (p *planning) deploy(c *chain, links []pxepilot.Link, configuration string)
 		p.shape(c, links, current)
 	}
 	p.set(c, links, 0, configuration)
-	p.lead(c, links)
+	p.join(c, links)
 }
 
 func shaped(links []pxepilot.Link) bool {
@@ -117,12 +117,12 @@ func (p *planning) shape(c *chain, links []pxepilot.Link, configuration string) 
 		// It may lead through one of those that are to follow it.
 		p.set(c, links, 0, configuration)
 	}
-	p.lead(c, links)
+	p.join(c, links)
 }
 
-// lead makes the further links of a chain lead to the first. Those in
+// join makes the further links of a chain lead to the first. Those in
 // canonical shape do so, whatever the configuration.
-func (p *planning) lead(c *chain, links []pxepilot.Link) {
+func (p *planning) join(c *chain, links []pxepilot.Link) {
 	for n := 1; n < len(links); n++ {
 		if !links[n].Canonical {
 			p.set(c, links, n, "")
@@ -149,7 +149,7 @@ func (p *planning) set(c *chain, links []pxepilot.Link, n int, configuration str
 		}
 		p.put(c, links, n, text, true)
 	} else {
-		p.put(c, links, n, p.leadText(d, &c.names[0]), false)
+		p.put(c, links, n, p.firstText(d, &c.names[0]), false)
 	}
 }
 
@@ -265,15 +265,15 @@ func (d *detaching) free(c *chain, links []pxepilot.Link) {
 		case links[n].Configuration != "":
 			d.before.set(c, links, n, links[n].Configuration)
 		default:
-			d.lead(c, links, n, st)
+			d.pin(c, links, n, st)
 		}
 	}
 }
 
-// lead makes a link that leads to no configuration by itself lead to where it
+// pin makes a link that leads to no configuration by itself lead to where it
 // ends now. One that ends nowhere is removed: it must not begin to lead
 // somewhere.
-func (d *detaching) lead(c *chain, links []pxepilot.Link, n int, through *step) {
+func (d *detaching) pin(c *chain, links []pxepilot.Link, n int, through *step) {
 	p := d.before
 	at := c.names[n].dir
 	w, err := p.walk(p.dirs[at].loc, links[n].Target)

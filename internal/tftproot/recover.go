@@ -9,8 +9,6 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
 )
@@ -266,12 +264,8 @@ func (s *session) sweep() error {
 		if d.missing() {
 			continue
 		}
-		f, err := openat(d, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+		names, err := namesIn(d)
 		if err != nil {
-			return broken(called(d.loc), s.onDisk(d.loc), err)
-		}
-		names, err := f.Readdirnames(-1)
-		if err := errors.Join(err, f.Close()); err != nil {
 			return broken(called(d.loc), s.onDisk(d.loc), err)
 		}
 		for _, n := range names {

@@ -2,7 +2,7 @@
 // reads the links of hosts, and switches them.
 //
 // How its pieces meet: a session (session.go) is the root opened for one
-// request, with the directories that matter resolved and held open. scan.go
+// request, with the directories that matter resolved (walk.go) and held open. scan.go
 // reads what is there and follows every link (follow.go); cache.go says when
 // that need not be done again. plan.go turns moves into steps; apply.go carries
 // steps out, all or nothing: prepare.go comes first, undo.go where it fails, and
@@ -249,9 +249,9 @@ func (s *session) confText(l int, d *dir, configuration string) string {
 	return layout.Relative(d.path, path.Join(s.confDir(l).path, configuration))
 }
 
-// leadText is the text of a link in directory d that leads to a host's first
+// firstText is the text of a link in directory d that leads to a host's first
 // link.
-func (s *session) leadText(d *dir, first *name) string {
+func (s *session) firstText(d *dir, first *name) string {
 	if s.root.absolute {
 		return path.Join(s.root.path, first.path)
 	}

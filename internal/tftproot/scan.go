@@ -176,12 +176,8 @@ func list(d *dir) ([]entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		f, err := openat(d, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+		names, err := namesIn(d)
 		if err != nil {
-			return nil, err
-		}
-		names, err := f.Readdirnames(-1)
-		if err := errors.Join(err, f.Close()); err != nil {
 			return nil, err
 		}
 		entries := make([]entry, 0, len(names))
@@ -203,6 +199,16 @@ func list(d *dir) ([]entry, error) {
 			return entries, nil
 		}
 	}
+}
+
+// namesIn lists the names in a directory, as they are there right now.
+func namesIn(d *dir) ([]string, error) {
+	f, err := openat(d, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	names, err := f.Readdirnames(-1)
+	return names, errors.Join(err, f.Close())
 }
 
 // kindOf is the type of what is under a name, without following it.

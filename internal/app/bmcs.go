@@ -6,7 +6,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -21,23 +23,14 @@ type bmcs struct {
 	table func() *neighbour.Table // opened when it is needed first: many sites have no such BMC
 	moved func()                  // called when an address is known that was not
 
-	mu     sync.Mutex // guards what follows
-	kernel map[pxepilot.MAC][]neighbour.Sighting
-	read   time.Time // when kernel was
+	ask  func() (map[pxepilot.MAC][]neighbour.Sighting, error) // the kernel
+	last atomic.Pointer[neighbours]
 }
-
-// recent is how long an address is used without asking the kernel for a newer
-// one.
-const recent = time.Minute
-
-// glance is how long what the kernel knows is not read again: a list asks for
-// many BMCs at once, and the kernel tells all that it knows or nothing.
-const glance = time.Second
 
 // newBMCs remembers addresses in a file of directory. Where that cannot be,
 // nothing is remembered over a restart, and the log says so.
 func newBMCs(directory string, log *slog.Logger) *bmcs {
-	return &bmcs{log: log, moved: func() {}, table: sync.OnceValue(func() *neighbour.Table {
+	return &bmcs{log: log, moved: func() {}, ask: neighbour.LookupAll, table: sync.OnceValue(func() *neighbour.Table {
 		o := neighbour.Options{Path: filepath.Join(directory, "neighbours.json"), Warn: func(text string) { log.Warn(text) }}
 		err := os.MkdirAll(directory, 0o700)
 		if err == nil {
@@ -62,37 +55,116 @@ func (b *bmcs) known(mac pxepilot.MAC) string {
 }
 
 // find returns the address of a BMC. What the kernel saw later than the last
-// sweep wins: a BMC may have another address by now.
-func (b *bmcs) find(mac pxepilot.MAC) func(context.Context) (string, error) {
+// sweep wins: a BMC may have another address by now, and its old one may be
+// another machine's, which must not be driven in its place.
+func (b *bmcs) find(mac pxepilot.MAC, subnets []netip.Prefix) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) {
-		found, ok := b.table().Get(mac)
-		if ok && time.Since(found.Seen) < recent {
-			return found.Addrs[0].String(), nil
+		at, known := b.remembered(mac)
+		for _, seen := range b.kernel().of[mac] {
+			if within(subnets, seen.Addr) && (!known || seen.Seen.After(at.Seen)) {
+				if !known || seen.Addr != at.Addr {
+					b.bind(neighbour.Binding{MAC: mac, Addrs: []netip.Addr{seen.Addr}, Seen: seen.Seen})
+				}
+				at, known = seen, true
+				break
+			}
 		}
-		if seen := b.lookup(mac); len(seen) > 0 && (!ok || seen[0].Seen.After(found.Seen)) {
-			b.bind(neighbour.Binding{MAC: mac, Addrs: []netip.Addr{seen[0].Addr}, Seen: seen[0].Seen})
-			return seen[0].Addr.String(), nil
-		}
-		if !ok {
+		if !known {
 			return "", pxepilot.Errorf(pxepilot.Conflict,
 				"nobody has seen %s yet; find it by 'pxe-pilot discover', or name its address by ipmi.hostname or management.ip_address", mac)
 		}
-		return found.Addrs[0].String(), nil
+		if err := b.disputed(mac, at); err != nil {
+			return "", err
+		}
+		return at.Addr.String(), nil
 	}
 }
 
-// lookup tells where the kernel saw a MAC, the latest sighting first.
-func (b *bmcs) lookup(mac pxepilot.MAC) []neighbour.Sighting {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if time.Since(b.read) >= glance {
-		var err error
-		if b.kernel, err = neighbour.LookupAll(); err != nil {
-			b.log.Warn("the kernel's neighbour table cannot be read", "error", err)
-		}
-		b.read = time.Now()
+func within(subnets []netip.Prefix, a netip.Addr) bool {
+	return len(subnets) == 0 || slices.ContainsFunc(subnets, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// remembered is where a MAC was seen last, by a sweep or the kernel.
+func (b *bmcs) remembered(mac pxepilot.MAC) (neighbour.Sighting, bool) {
+	found, ok := b.table().Get(mac)
+	if !ok {
+		return neighbour.Sighting{}, false
 	}
-	return b.kernel[mac]
+	return neighbour.Sighting{Addr: found.Addrs[0], Seen: found.Seen}, true
+}
+
+// disputed says that the address at which a BMC was seen is another machine's by
+// now, or that somebody else claims it as well.
+func (b *bmcs) disputed(mac pxepilot.MAC, at neighbour.Sighting) error {
+	k := b.kernel()
+	if _, spoken := k.at[at.Addr]; !spoken && time.Since(k.read) > instant {
+		// Whoever is there may have been spoken with since.
+		k = b.look()
+	}
+	if other, ok := k.at[at.Addr]; ok && other.mac != mac && other.seen.After(at.Seen) {
+		return pxepilot.Errorf(pxepilot.Conflict,
+			"%s is at its address %s by now, in place of %s; find that one by 'pxe-pilot discover', and give both addresses of their own", other.mac, at.Addr, mac)
+	}
+	if k.contested[at.Addr] {
+		return pxepilot.Errorf(pxepilot.Conflict,
+			"its address %s is claimed by %s and by another machine; give both addresses of their own, and then 'pxe-pilot discover'", at.Addr, mac)
+	}
+	return nil
+}
+
+// What is known of the neighbours is read again after glance, for a list asks of
+// many BMCs at once, and the kernel tells all that it knows or nothing; and after
+// an instant where it matters who answered just now.
+const (
+	glance  = time.Second
+	instant = 2 * time.Millisecond
+)
+
+// neighbours is what the kernel knew at a moment. It is immutable.
+type neighbours struct {
+	read      time.Time
+	of        map[pxepilot.MAC][]neighbour.Sighting // the latest first
+	at        map[netip.Addr]claim                  // the latest
+	contested map[netip.Addr]bool                   // that several MACs claimed at once in the last sweep
+}
+
+// A claim is who was seen at an address, and when.
+type claim struct {
+	mac  pxepilot.MAC
+	seen time.Time
+}
+
+// kernel is what the kernel knows, as of a glance ago.
+func (b *bmcs) kernel() *neighbours {
+	if k := b.last.Load(); k != nil && time.Since(k.read) < glance {
+		return k
+	}
+	return b.look()
+}
+
+// look asks the kernel now.
+func (b *bmcs) look() *neighbours {
+	all, err := b.ask()
+	if err != nil {
+		b.log.Warn("the kernel's neighbour table cannot be read", "error", err)
+	}
+	k := &neighbours{read: time.Now(), of: all, at: map[netip.Addr]claim{}, contested: map[netip.Addr]bool{}}
+	for mac, sightings := range all {
+		for _, s := range sightings {
+			if s.Seen.After(k.at[s.Addr].seen) {
+				k.at[s.Addr] = claim{mac, s.Seen}
+			}
+		}
+	}
+	for _, c := range b.table().Conflicts() {
+		if len(c.MACs) > 1 {
+			for _, a := range c.Addrs {
+				k.contested[a] = true
+			}
+		}
+	}
+	b.last.Store(k)
+	return k
 }
 
 // bind remembers sightings and tells what they changed.

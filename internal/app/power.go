@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/credential"
@@ -36,7 +37,7 @@ func (d *drivers) make(h *pxepilot.Host) (power.Controller, error) {
 	case h.IPMI != nil:
 		return ipmi.New(ipmi.Options{
 			Name:        h.Name,
-			Address:     d.whereabouts(h.IPMI.Hostname, h.IPMI.MAC),
+			Address:     d.whereabouts(h.IPMI.Hostname, h.IPMI.MAC, h.IPMI.Subnets),
 			Port:        h.IPMI.Port,
 			User:        h.IPMI.Username,
 			Password:    credential.Source(h.IPMI.Credentials, d.env),
@@ -58,7 +59,7 @@ func (d *drivers) make(h *pxepilot.Host) (power.Controller, error) {
 		m := h.Management
 		o := command.Options{Name: h.Name, Adapter: adapter(d.adapters[m.Adapter]), Vars: values(m.Vars)}
 		if m.Address != "" || !m.MAC.IsZero() {
-			o.Address = d.whereabouts(m.Address, m.MAC)
+			o.Address = d.whereabouts(m.Address, m.MAC, m.Subnets)
 		}
 		return command.New(o)
 	case h.WakeOnLAN != nil:
@@ -76,9 +77,9 @@ func (d *drivers) make(h *pxepilot.Host) (power.Controller, error) {
 const keepSession = power.DefaultIdle
 
 // whereabouts is where a BMC is: where the file says, or where its MAC was seen.
-func (d *drivers) whereabouts(address string, mac pxepilot.MAC) func(context.Context) (string, error) {
+func (d *drivers) whereabouts(address string, mac pxepilot.MAC, subnets []netip.Prefix) func(context.Context) (string, error) {
 	if address == "" {
-		return d.bmcs.find(mac)
+		return d.bmcs.find(mac, subnets)
 	}
 	return func(context.Context) (string, error) { return address, nil }
 }

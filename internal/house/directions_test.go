@@ -80,7 +80,7 @@ var bans = []struct {
 }{
 	{"internal/testenv", []string{"e2e/lab", "test"}, "it is about the machine that tests run on"},
 	{"internal/power/powertest", []string{"test"}, "a suite of tests has no place in the program"},
-	{"internal/power/fakebmc", []string{"internal/app", "test"}, "the demo site alone has BMCs that are none"},
+	{"internal/power/fakebmc", []string{"internal/app", "e2e/lab", "test"}, "the demo site and the lab alone have BMCs that are none"},
 	{"internal/config", []string{"internal/app", "test"}, "app alone reads the file and hands each package plain arguments"},
 	{"internal/app", []string{"cmd/pxe-pilot", "test"}, "nothing that is wired may know who wires it"},
 	{"internal/tftproot", []string{"internal/app", "test"}, "the TFTP root is reached through the use cases only"},

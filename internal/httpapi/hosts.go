@@ -117,8 +117,8 @@ func appendHost(b []byte, s *pxepilot.HostStatus, power *pxepilot.PowerView) []b
 			b = append(b, `,"powerStateAt":"`...)
 			b = append(known.At.UTC().AppendFormat(b, time.RFC3339), '"')
 		}
-		if known.Problem != "" {
-			b = appendString(append(b, `,"powerProblem":`...), oneLine(known.Problem))
+		if problem := oneLine(known.Problem); problem != "" {
+			b = appendString(append(b, `,"powerProblem":`...), problem)
 		}
 	}
 	return append(b, '}')

@@ -115,6 +115,9 @@ func (e *silence) Error() string {
 
 func (e *silence) Unwrap() error { return e.cause }
 
+// Timeout tells those who know nothing of IPMI what this is.
+func (e *silence) Timeout() bool { return true }
+
 // unreachable is what the network says in place of the BMC.
 type unreachable struct{ cause error }
 

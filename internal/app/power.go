@@ -1,11 +1,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strings"
+	"sync/atomic"
 
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/credential"
@@ -21,12 +24,21 @@ import (
 type drivers struct {
 	bmcs     *bmcs
 	env      func(string) string
-	adapters map[string]pxepilot.Adapter
+	adapters atomic.Pointer[map[string]pxepilot.Adapter] // requests look at them while a reload puts others here
+}
+
+// adapter is an adapter of the configuration file that is current.
+func (d *drivers) adapter(name string) pxepilot.Adapter {
+	all := d.adapters.Load()
+	if all == nil {
+		return pxepilot.Adapter{}
+	}
+	return (*all)[name]
 }
 
 // fleet makes the power of all machines. It has none before its first Update.
 func (d *drivers) fleet() *power.Fleet {
-	f := power.NewFleet(power.Options{Make: d.make, Key: d.key, Address: d.address})
+	f := power.NewFleet(power.Options{Make: d.make, Key: d.key, Address: d.address, BMC: d.bmc})
 	d.bmcs.moved = f.Forget
 	return f
 }
@@ -57,7 +69,7 @@ func (d *drivers) make(h *pxepilot.Host) (power.Controller, error) {
 		})
 	case h.Management != nil:
 		m := h.Management
-		o := command.Options{Name: h.Name, Adapter: adapter(d.adapters[m.Adapter]), Vars: values(m.Vars)}
+		o := command.Options{Name: h.Name, Adapter: adapter(d.adapter(m.Adapter)), Vars: values(m.Vars)}
 		if m.Address != "" || !m.MAC.IsZero() {
 			o.Address = d.whereabouts(m.Address, m.MAC, m.Subnets)
 		}
@@ -99,6 +111,28 @@ func (d *drivers) address(h *pxepilot.Host) string {
 	return ""
 }
 
+// bmc names the BMC of a host by what the configuration file says of it, so that
+// hosts with the same one take turns.
+func (d *drivers) bmc(h *pxepilot.Host) string {
+	at := func(address string, mac pxepilot.MAC) string {
+		if address == "" && !mac.IsZero() {
+			return mac.String()
+		}
+		return strings.ToLower(address)
+	}
+	switch {
+	case h.IPMI != nil:
+		return fmt.Sprintf("ipmi:%s:%d", at(h.IPMI.Hostname, h.IPMI.MAC), cmp.Or(h.IPMI.Port, ipmi.Port))
+	case h.Redfish != nil:
+		return "redfish:" + strings.TrimRight(strings.ToLower(h.Redfish.URL), "/")
+	case h.Management != nil:
+		if a := at(h.Management.Address, h.Management.MAC); a != "" {
+			return "management:" + a
+		}
+	}
+	return "host:" + h.Name
+}
+
 // key is what a host's controller depends on: a digest, for it holds passwords.
 // It is empty where nothing drives the host's power.
 func (d *drivers) key(h *pxepilot.Host) string {
@@ -113,7 +147,7 @@ func (d *drivers) key(h *pxepilot.Host) string {
 		all = append(all, h.Redfish.Password.Reveal())
 	}
 	if h.Management != nil {
-		a := d.adapters[h.Management.Adapter]
+		a := d.adapter(h.Management.Adapter)
 		all = append(all, a)
 		for _, list := range [][]pxepilot.Var{a.Vars, h.Management.Vars} {
 			for _, v := range list {

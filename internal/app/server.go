@@ -56,7 +56,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer fleet.Close()
 	store := inventory.New(func() (*state, []string, error) { return build(s.Config, s.Log) })
 	store.Swapped = func(now *state) {
-		drivers.adapters = now.adapters
+		drivers.adapters.Store(&now.adapters)
 		fleet.Update(now.site.Inventory)
 	}
 	if err := store.Load(); err != nil {

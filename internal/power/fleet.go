@@ -18,6 +18,9 @@ type Options struct {
 	Key func(*pxepilot.Host) string
 	// Address is where the host's BMC is, as far as that is known, to be shown.
 	Address func(*pxepilot.Host) string
+	// BMC names the BMC of a host, which may be that of others as well; the host's
+	// name unless told.
+	BMC func(*pxepilot.Host) string
 
 	AtOnce   int           // operations at a time over all machines; 64
 	Deadline time.Duration // of one operation, waiting for its turn aside; 10 s
@@ -50,18 +53,22 @@ type Fleet struct {
 	mu       sync.Mutex
 	closed   bool
 	machines map[string]*machine // by host name
-	view     *pxepilot.PowerView // nil when something new is known
+	// The turns at BMCs are kept for good: what is under way at one does not end
+	// because the configuration file lost it or gave it to another host.
+	turns map[string]chan struct{}
+	view  *pxepilot.PowerView // nil when something new is known
 }
 
 // A machine is one host with its controller.
 type machine struct {
-	turn chan struct{} // holds a token while an operation is under way
-
-	// The rest is guarded by the fleet's lock.
-	host   *pxepilot.Host
+	turn   chan struct{} // its BMC's: holds a token while an operation is under way
 	key    string
 	ctl    Controller
 	broken error // why there is no controller
+
+	// The rest is guarded by the fleet's lock.
+	host   *pxepilot.Host
+	gone   bool // another one is in its place by now, or none
 	known  pxepilot.PowerKnowledge
 	at     string        // where its BMC was when it was asked
 	due    bool          // something was done, so that the state is not known any more
@@ -85,7 +92,10 @@ func NewFleet(o Options) *Fleet {
 	if o.AtOnce == 0 {
 		o.AtOnce = 64
 	}
-	f := &Fleet{o: o, gate: newGate(o.AtOnce), machines: map[string]*machine{}}
+	if o.BMC == nil {
+		o.BMC = func(h *pxepilot.Host) string { return h.Name }
+	}
+	f := &Fleet{o: o, gate: newGate(o.AtOnce), machines: map[string]*machine{}, turns: map[string]chan struct{}{}}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	return f
 }
@@ -105,20 +115,13 @@ func (f *Fleet) Update(inv *pxepilot.Inventory) {
 		if key == "" {
 			continue
 		}
-		m := f.machines[h.Name]
-		if m == nil {
-			m = &machine{turn: make(chan struct{}, 1)}
-		} else if m.key == key {
+		if m := f.machines[h.Name]; m != nil && m.key == key {
 			m.host = h
 			next[h.Name] = m
 			delete(f.machines, h.Name)
 			continue
-		} else {
-			f.retire(m)
-			m = &machine{turn: m.turn} // the BMC may be the same one
 		}
-		delete(f.machines, h.Name)
-		m.host, m.key = h, key
+		m := &machine{turn: f.turn(h), host: h, key: key}
 		m.known.State = pxepilot.PowerUnknown
 		if m.ctl, m.broken = f.o.Make(h); m.broken != nil {
 			m.known.At, m.known.Problem = time.Now(), pxepilot.ErrorMessage(m.broken)
@@ -131,8 +134,18 @@ func (f *Fleet) Update(inv *pxepilot.Inventory) {
 	f.machines = next
 }
 
+// turn is that of a host's BMC.
+func (f *Fleet) turn(h *pxepilot.Host) chan struct{} {
+	bmc := f.o.BMC(h)
+	if f.turns[bmc] == nil {
+		f.turns[bmc] = make(chan struct{}, 1)
+	}
+	return f.turns[bmc]
+}
+
 // retire closes a machine's controller once what is under way has ended.
 func (f *Fleet) retire(m *machine) {
+	m.gone = true
 	if m.idle != nil {
 		m.idle.Stop()
 	}
@@ -247,12 +260,13 @@ func (f *Fleet) Address(h *pxepilot.Host) string { return f.o.Address(h) }
 
 // State asks a machine now.
 func (f *Fleet) State(ctx context.Context, h *pxepilot.Host) (state pxepilot.PowerState, err error) {
-	err = f.operate(ctx, h, func(ctx context.Context, m *machine, c Controller) error {
-		state, err = c.State(ctx)
+	err = f.operate(ctx, h, func(ctx context.Context, m *machine) error {
+		at := f.where(m)
+		state, err = m.ctl.State(ctx)
 		if err != nil {
 			state = pxepilot.PowerUnknown
 		}
-		f.learn(m, c, state, err)
+		f.learn(m, at, state, err)
 		return err
 	})
 	return state, err
@@ -260,8 +274,8 @@ func (f *Fleet) State(ctx context.Context, h *pxepilot.Host) (state pxepilot.Pow
 
 // Do has an action begun.
 func (f *Fleet) Do(ctx context.Context, h *pxepilot.Host, a pxepilot.PowerAction) error {
-	return f.operate(ctx, h, func(ctx context.Context, m *machine, c Controller) error {
-		err := c.Do(ctx, a)
+	return f.operate(ctx, h, func(ctx context.Context, m *machine) error {
+		err := m.ctl.Do(ctx, a)
 		f.mu.Lock()
 		m.due = true
 		f.mu.Unlock()
@@ -271,13 +285,16 @@ func (f *Fleet) Do(ctx context.Context, h *pxepilot.Host, a pxepilot.PowerAction
 
 // BootNext sets what a machine boots from the next time, once.
 func (f *Fleet) BootNext(ctx context.Context, h *pxepilot.Host, d pxepilot.BootDevice) error {
-	return f.operate(ctx, h, func(ctx context.Context, _ *machine, c Controller) error {
-		return c.BootNext(ctx, d, h.Firmware)
+	return f.operate(ctx, h, func(ctx context.Context, m *machine) error {
+		return m.ctl.BootNext(ctx, d, h.Firmware)
 	})
 }
 
 // operate runs one operation on a machine, in its turn and within its deadline.
-func (f *Fleet) operate(ctx context.Context, h *pxepilot.Host, do func(context.Context, *machine, Controller) error) error {
+// A request may be older than the configuration file that is current, or outlive
+// it: it is refused rather than done to a machine that it does not mean.
+func (f *Fleet) operate(ctx context.Context, h *pxepilot.Host, do func(context.Context, *machine) error) error {
+	key := f.o.Key(h)
 	f.mu.Lock()
 	m := f.machines[h.Name]
 	if m == nil {
@@ -285,10 +302,16 @@ func (f *Fleet) operate(ctx context.Context, h *pxepilot.Host, do func(context.C
 		return pxepilot.Errorf(pxepilot.Conflict, "nothing drives the power of host %s: give it ipmi, redfish, management or wol in the configuration file",
 			pxepilot.Quote(h.Name))
 	}
-	c, broken, silent := m.ctl, m.broken, m.silent
+	silent := m.silent
 	f.mu.Unlock()
-	if broken != nil {
-		return broken
+	changed := func() error {
+		return pxepilot.Errorf(pxepilot.Conflict, "host %s: the configuration file changed what drives its power meanwhile; nothing was done", pxepilot.Quote(h.Name))
+	}
+	if m.key != key {
+		return changed()
+	}
+	if m.broken != nil {
+		return m.broken
 	}
 	waiting := func(err error) error {
 		return pxepilot.Errorf(pxepilot.Conflict, "host %s: its BMC was still busy with something else when the time was over", pxepilot.Quote(h.Name)).Because(err)
@@ -303,47 +326,76 @@ func (f *Fleet) operate(ctx context.Context, h *pxepilot.Host, do func(context.C
 		return waiting(err)
 	}
 	defer f.gate.leave()
+	if f.isGone(m) {
+		return changed()
+	}
 	limited, cancel := context.WithTimeout(ctx, f.o.Deadline)
 	defer cancel()
-	err := do(limited, m, c)
-	f.used(m, c, isSilence(err))
+	err := do(limited, m)
+	f.used(m, isSilence(err))
 	return err
 }
 
-// learn notes what a machine's BMC said.
-func (f *Fleet) learn(m *machine, c Controller, state pxepilot.PowerState, err error) {
+// isGone says whether a reload put another machine in the place of this one, or
+// none, while its turn was waited for.
+func (f *Fleet) isGone(m *machine) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if m.ctl != c || errors.Is(err, context.Canceled) {
-		return // it was asked of another BMC, or not to the end
+	return m.gone
+}
+
+// where is the address of a machine's BMC, as far as that is known.
+func (f *Fleet) where(m *machine) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.o.Address(m.host)
+}
+
+// learn notes what a machine's BMC said that was at an address when the question
+// was begun.
+func (f *Fleet) learn(m *machine, at string, state pxepilot.PowerState, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if errors.Is(err, context.Canceled) {
+		return // it was not asked to the end
+	}
+	if err != nil && f.o.Address(m.host) != at {
+		m.due = true // where it is by now it was never asked
+		return
 	}
 	m.known = pxepilot.PowerKnowledge{State: state, At: time.Now(), Problem: pxepilot.ErrorMessage(err)}
-	m.at, m.due = f.o.Address(m.host), false
+	m.at, m.due = at, false
 	f.view = nil
 }
 
 // used notes that a machine's session was used, and has it closed later.
-func (f *Fleet) used(m *machine, c Controller, silent bool) {
+func (f *Fleet) used(m *machine, silent bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m.silent = silent
-	if f.closed || m.ctl != c {
+	if m.gone {
 		return
 	}
 	if m.idle == nil {
-		m.idle = time.AfterFunc(f.o.Idle, func() { f.closeIdle(m, c) })
+		m.idle = time.AfterFunc(f.o.Idle, func() { f.closeIdle(m) })
 	} else {
 		m.idle.Reset(f.o.Idle)
 	}
 }
 
-// closeIdle closes a session that nobody used, unless somebody does just now.
-func (f *Fleet) closeIdle(m *machine, c Controller) {
+// closeIdle closes a session that nobody used; later, where somebody uses the BMC
+// just now.
+func (f *Fleet) closeIdle(m *machine) {
 	select {
 	case m.turn <- struct{}{}:
-		_ = c.Close()
+		_ = m.ctl.Close()
 		<-m.turn
 	default:
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !m.gone {
+			m.idle.Reset(f.o.Idle)
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ const (
 
 // PowerKnowledge is what is known of a machine's power, and since when.
 type PowerKnowledge struct {
-	State   PowerState
+	State   PowerState // empty where only the address was asked for
 	At      time.Time // when the BMC said so, or failed to; zero when it was never asked
 	Address string    // of the BMC, as used or found last; empty when not known
 	Problem string    // why State is Unknown, in one line; empty when it is not
@@ -118,7 +118,7 @@ type Command struct {
 
 // WakeOnLAN says that a host is turned on by magic packets to its MAC addresses.
 type WakeOnLAN struct {
-	Broadcast netip.Addr // where UDP packets go; zero when Interface is told, or for 255.255.255.255
+	Broadcast netip.Addr // where UDP packets go; zero when Interface is told, or for each network of this machine
 	Interface string     // the network interface that Ethernet frames go out of
 }
 
@@ -131,6 +131,7 @@ type SubnetSweep struct {
 	Found      []Sighting
 	Missing    []MAC    // that were wanted in this subnet and did not answer
 	Duplicates []string // addresses or MACs that were seen twice, in words
+	Note       string   // what may be wrong with the figures, and why; empty where nothing is
 	Elapsed    time.Duration
 	Problem    string // why it was not swept, and what to do; empty when it was
 }

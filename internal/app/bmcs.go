@@ -250,7 +250,7 @@ func progress(wanted int, tell func(pxepilot.SweepProgress)) func(neighbour.Prog
 // looked for in it and that no subnet has.
 func (b *bmcs) report(inv *pxepilot.Inventory, r neighbour.SubnetReport) pxepilot.SubnetSweep {
 	s := pxepilot.SubnetSweep{
-		Subnet: r.Subnet, Method: string(r.Method), Asked: r.Asked, Answered: r.Answered, Elapsed: r.Elapsed,
+		Subnet: r.Subnet, Method: string(r.Method), Asked: r.Asked, Answered: r.Answered, Elapsed: r.Elapsed, Note: r.Note,
 	}
 	lost := map[pxepilot.MAC]bool{}
 	for _, m := range r.Missing {
@@ -274,9 +274,6 @@ func (b *bmcs) report(inv *pxepilot.Inventory, r neighbour.SubnetReport) pxepilo
 	}
 	for _, d := range r.Duplicates {
 		s.Duplicates = append(s.Duplicates, d.String())
-	}
-	if r.Note != "" {
-		s.Duplicates = append(s.Duplicates, r.Note)
 	}
 	if r.Err != nil {
 		s.Problem = r.Err.Error()

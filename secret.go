@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 )
 
 // hidden is what a Secret looks like wherever it is printed or encoded.
@@ -41,3 +42,15 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // LogValue implements slog.LogValuer.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// SecretName guesses from its name whether a variable holds a secret, such as a
+// password, a key or the community of SNMP.
+func SecretName(name string) bool {
+	name = strings.ToLower(name)
+	for _, part := range []string{"pass", "pwd", "secret", "token", "key", "credential", "community"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}

@@ -156,3 +156,15 @@ func TestSecretReveals(t *testing.T) {
 		t.Errorf("%v, %v", err, errors.Unwrap(err))
 	}
 }
+
+func TestSecretName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"password": true, "PASSWD": true, "Passphrase": true, "db_pwd": true, "client_secret": true, "apiToken": true,
+		"ssh_key": true, "credentials": true, "community": true, "SNMP_COMMUNITY": true,
+		"": false, "outlet": false, "user": false, "ip_address": false, "common": false,
+	} {
+		if got := pxepilot.SecretName(name); got != want {
+			t.Errorf("%s: got %t, want %t", name, got, want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"syscall"
 
 	"github.com/mdlayher/packet"
 
@@ -41,5 +42,8 @@ func (c *Controller) sendFrames(ctx context.Context, ifi *net.Interface) error {
 	})
 }
 
-// notAllowed says whether it was CAP_NET_RAW that was lacking.
-func notAllowed(err error) bool { return errors.Is(err, fs.ErrPermission) }
+// notAllowed says whether packet sockets are not for us: no CAP_NET_RAW, or no
+// AF_PACKET in RestrictAddressFamilies= of systemd.
+func notAllowed(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EAFNOSUPPORT)
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/mdlayher/packet"
@@ -168,8 +169,14 @@ func TestFramesOnTheWire(t *testing.T) {
 	})
 }
 
-// Without CAP_NET_RAW the same goes over UDP.
+// Without CAP_NET_RAW, or in a unit without AF_PACKET, the same goes over UDP.
 func TestWithoutRawSockets(t *testing.T) {
+	t.Run("no CAP_NET_RAW", func(t *testing.T) { fallsBack(t, dropNetRaw) })
+	t.Run("no AF_PACKET", func(t *testing.T) { fallsBack(t, forbidPacketSockets) })
+}
+
+func fallsBack(t *testing.T, forbid func() error) {
+	t.Helper()
 	onWire(t, up("va", "vb", "10.77.1.1/20")+up("wa", "wb", "10.88.0.1/24"), func() error {
 		// The listener needs what the driver then lacks.
 		read, stop, err := watch("vb", unix.ETH_P_IP)
@@ -177,7 +184,7 @@ func TestWithoutRawSockets(t *testing.T) {
 			return err
 		}
 		defer stop()
-		if err := dropNetRaw(); err != nil {
+		if err := forbid(); err != nil {
 			return err
 		}
 		for _, tt := range []struct{ broadcast, dst string }{{"", "10.77.15.255:9"}, {"10.77.15.255:7", "10.77.15.255:7"}} {
@@ -200,7 +207,7 @@ func TestWithoutRawSockets(t *testing.T) {
 			return err
 		}
 		err = c.Do(t.Context(), pxepilot.ActionOn)
-		if err == nil || !strings.Contains(err.Error(), `interface "vb" has no IPv4 network to broadcast in, and sending frames needs CAP_NET_RAW`) {
+		if err == nil || !strings.Contains(err.Error(), `interface "vb" has no IPv4 network to broadcast in, and sending frames needs CAP_NET_RAW and AF_PACKET; grant them or set wol.broadcast`) {
 			return fmt.Errorf("got %w", err)
 		}
 		return nil
@@ -216,6 +223,30 @@ func dropNetRaw() error {
 	}
 	data[0].Effective &^= 1 << unix.CAP_NET_RAW
 	return unix.Capset(&header, &data[0])
+}
+
+// forbidPacketSockets does to this thread what RestrictAddressFamilies= of systemd
+// does to a service: socket(2) answers EAFNOSUPPORT for AF_PACKET.
+func forbidPacketSockets() error {
+	const number, family = 0, 16 // in struct seccomp_data: nr, and the low half of args[0]
+	load := func(at uint32) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
+	}
+	unless := func(k uint32, skip uint8) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: skip, K: k}
+	}
+	answer := func(k uint32) unix.SockFilter { return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: k} }
+	filter := []unix.SockFilter{
+		load(number), unless(unix.SYS_SOCKET, 3),
+		load(family), unless(unix.AF_PACKET, 1),
+		answer(unix.SECCOMP_RET_ERRNO | uint32(unix.EAFNOSUPPORT)),
+		answer(unix.SECCOMP_RET_ALLOW),
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
 }
 
 func TestBroadcastOnTheWire(t *testing.T) {

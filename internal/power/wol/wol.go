@@ -34,8 +34,8 @@ type Options struct {
 	// of Interface, and without that the one of each network that this machine
 	// is in, for it need not be the one with the default route.
 	Broadcast string
-	// Interface sends them as Ethernet frames, where CAP_NET_RAW allows it, and
-	// over UDP otherwise.
+	// Interface sends them as Ethernet frames, where CAP_NET_RAW and the unit
+	// allow it, and over UDP otherwise.
 	Interface string
 }
 
@@ -122,7 +122,7 @@ func (c *Controller) wake(ctx context.Context) error {
 	case ifi != nil:
 		to, err := broadcasts([]net.Interface{*ifi})
 		if err == nil && len(to) == 0 {
-			err = fmt.Errorf("interface %s has no IPv4 network to broadcast in, and sending frames needs CAP_NET_RAW; grant it or set wol.broadcast",
+			err = fmt.Errorf("interface %s has no IPv4 network to broadcast in, and sending frames needs CAP_NET_RAW and AF_PACKET; grant them or set wol.broadcast",
 				pxepilot.Quote(c.iface))
 		}
 		if err != nil {

@@ -20,6 +20,7 @@ func check(_ context.Context, path string) ([]cli.Finding, error) {
 	var wrong config.Errors
 	if errors.As(err, &wrong) {
 		problems(cli.Error, wrong)
+		problems(cli.Warning, c.Warnings)
 		return found, nil
 	}
 	if err != nil {

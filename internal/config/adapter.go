@@ -105,7 +105,7 @@ func (r *reader) command(n *yaml.Node, what string, c *pxepilot.Command, p *adap
 					return
 				}
 				c.Env[k.Value] = s
-				r.password = r.password || s != "" && looksSecret(k.Value) && !strings.Contains(s, "{{")
+				r.password = r.password || s != "" && pxepilot.SecretName(k.Value) && !strings.Contains(s, "{{")
 			})
 		}},
 		field{key: "stdin", read: func(v *yaml.Node) { c.Stdin = template(v, "stdin") }})

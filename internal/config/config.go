@@ -101,7 +101,8 @@ const mostProblems = 1000
 // directory of path.
 //
 // The error is of type Errors. With it comes a Config that holds only what is
-// needed to notice that the files were mended: Path, Files and HostsDirectory.
+// needed to notice that the files were mended, Path, Files and HostsDirectory,
+// and the Warnings about what could be read.
 func Load(path string, options ...Option) (*Config, error) {
 	return load(path, pieceSize, options...)
 }
@@ -127,7 +128,7 @@ func load(path string, piece int, options ...Option) (*Config, error) {
 	if len(r.problems) == 0 {
 		return c, nil
 	}
-	return &Config{Path: path, Files: c.Files, HostsDirectory: c.HostsDirectory}, r.errors()
+	return &Config{Path: path, Files: c.Files, HostsDirectory: c.HostsDirectory, Warnings: c.Warnings}, r.errors()
 }
 
 // errors returns the problems in order, and says how many it leaves out.

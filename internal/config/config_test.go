@@ -97,6 +97,11 @@ func TestReference(t *testing.T) {
 	if len(got.Warnings) > 0 {
 		t.Error("warnings:", got.Warnings)
 	}
+	for _, v := range got.Adapters[0].Vars {
+		if pxepilot.SecretName(v.Name) {
+			t.Errorf("%s stands in a file that everybody may read", v.Name)
+		}
+	}
 	credentials := pxepilot.Credentials{Username: "admin", PasswordFile: filepath.Join(filepath.Dir(path), "secrets/bmc")}
 	want := &pxepilot.Host{
 		Name:        "web1",

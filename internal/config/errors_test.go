@@ -104,7 +104,7 @@ hosts:
   - name: h1
     mac_addresses: [525400000001]
     uuid: 00000000-0000-0000-0000-000000000000
-    ipmi: {mac_address: 5254000000a1, subnets: 10.0.0.0/8, password: secret, cipher_suite: 0}
+    ipmi: {mac_address: 5254000000a1, subnets: 10.0.0.0/8, password: secret}
 `+site)
 	for mode, first := range map[os.FileMode]string{
 		0o600: "",
@@ -120,12 +120,22 @@ hosts:
 			t.Fatal(err)
 		}
 		want := first + `c.yml:5:11: this uuid is what virtual machines without one report; it is taken as none
-c.yml:6:48: 10.0.0.0/8 is larger than a /16, and looking for a BMC in it takes long; name a smaller one
-c.yml:6:92: cipher_suite 0 asks for no password at all; want 17 or 3`
+c.yml:6:48: 10.0.0.0/8 is larger than a /16, and looking for a BMC in it takes long; name a smaller one`
 		got := strings.ReplaceAll(Errors(c.Warnings).Error(), filepath.Dir(path)+"/", "")
 		if d := cmp.Diff(want, got); d != "" {
 			t.Error(d)
 		}
+	}
+}
+
+// Whoever mends errors sees the warnings as well.
+func TestWarningsBesideErrors(t *testing.T) {
+	c, err := Load(write(t, "c.yml", `
+hosts:
+  - {name: h1, mac_addresses: [525400000001], uuid: 00000000-0000-0000-0000-000000000000, colour: red}
+`+site))
+	if err == nil || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].Message, "this uuid is what virtual machines") {
+		t.Errorf("%v; warnings %v", err, c.Warnings)
 	}
 }
 

@@ -19,12 +19,12 @@ func (r *reader) ipmi(n *yaml.Node, e *entry) *pxepilot.IPMI {
 		field{key: "port", read: func(v *yaml.Node) { b.Port, _ = r.number(v, "port", 1, 65535) }},
 		field{key: "interface", read: func(v *yaml.Node) { b.Interface = r.choice(v, "interface", "lanplus") }},
 		field{key: "cipher_suite", read: func(v *yaml.Node) {
-			// IPMI 2.0 table 22-20 and its errata.
-			if i, ok := r.number(v, "cipher_suite", 0, 19); ok {
-				b.CipherSuite = i
-			}
-			if b.CipherSuite == 0 {
-				r.warn(r.at(follow(v)), "cipher_suite 0 asks for no password at all; want 17 or 3")
+			// Those of IPMI 2.0 table 22-20 that the driver speaks.
+			switch r.choice(v, "cipher_suite", "17", "3") {
+			case "17":
+				b.CipherSuite = 17
+			case "3":
+				b.CipherSuite = 3
 			}
 		}})
 	f = r.whereabouts(f, e, &b.Hostname, &b.MAC, &b.Subnets)

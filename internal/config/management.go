@@ -86,21 +86,10 @@ func (r *reader) vars(n *yaml.Node, of string) (vars []pxepilot.Var, at []place)
 				r.wrong(f.at("name"), "variable %s is already in line %d; remove one of them", x.Name, at[i].line)
 			}
 		}
-		r.password = r.password || value != "" && looksSecret(x.Name)
+		r.password = r.password || value != "" && pxepilot.SecretName(x.Name)
 		vars, at = append(vars, x), append(at, named)
 	})
 	return vars, at
-}
-
-// looksSecret guesses from its name whether a variable holds a secret.
-func looksSecret(name string) bool {
-	name = strings.ToLower(name)
-	for _, part := range []string{"pass", "pwd", "secret", "token", "key", "credential"} {
-		if strings.Contains(name, part) {
-			return true
-		}
-	}
-	return false
 }
 
 // wakeOnLAN reads how a host without a BMC is turned on.

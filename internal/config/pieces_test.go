@@ -222,7 +222,7 @@ func holds(t *testing.T, c *Config) {
 		drivers := 0
 		if i := h.IPMI; i != nil {
 			drivers++
-			if sources(i.Credentials) > 1 || i.Port < 1 || i.Port > 65535 || i.Interface != "lanplus" || i.CipherSuite < -1 ||
+			if sources(i.Credentials) > 1 || i.Port < 1 || i.Port > 65535 || i.Interface != "lanplus" || !slices.Contains([]int{-1, 3, 17}, i.CipherSuite) ||
 				i.Hostname == "" && (i.MAC.IsZero() || len(i.Subnets) == 0) {
 				t.Errorf("ipmi of %s: %+v", h.Name, i)
 			}

@@ -3,7 +3,6 @@ package command
 import (
 	"regexp"
 	"sort"
-	"strings"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -127,9 +126,15 @@ func (c *compiled) unknown(vars map[string]pxepilot.Secret, address bool) []Prob
 func (c *command) shown() []Problem {
 	var problems []Problem
 	told := map[string]bool{}
+	all := false
 	for i := range c.words {
+		if c.words[i].all && !all {
+			all = true
+			problems = append(problems, Problem{Where: c.words[i].where, Warning: true,
+				Text: "takes all variables at once by {{.}}, and what it passes as an argument every user of this machine sees in the process list; name those that it needs"})
+		}
 		for _, name := range c.words[i].uses {
-			if looksSecret(name) && !told[name] {
+			if pxepilot.SecretName(name) && !told[name] {
 				told[name] = true
 				problems = append(problems, Problem{Where: c.words[i].where, Warning: true,
 					Text: "passes {{." + name + "}} as an argument, which every user of this machine sees in the process list; pass it by env or stdin"})
@@ -137,15 +142,4 @@ func (c *command) shown() []Problem {
 		}
 	}
 	return problems
-}
-
-// looksSecret guesses from its name whether a variable holds a secret.
-func looksSecret(name string) bool {
-	name = strings.ToLower(name)
-	for _, part := range []string{"pass", "pwd", "secret", "token", "key", "credential"} {
-		if strings.Contains(name, part) {
-			return true
-		}
-	}
-	return false
 }

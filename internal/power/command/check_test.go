@@ -59,6 +59,15 @@ func TestCheck(t *testing.T) {
 		{"a secret in the process list", on("a -P {{.password}} {{.password}} {{.api_key}} {{.outlet}}"), []string{
 			"warning: power_on.cmd passes {{.password}} as an argument, which every user of this machine sees in the process list; pass it by env or stdin",
 			"warning: power_on.cmd passes {{.api_key}} as an argument"}},
+		{"a secret by index", on(`a '{{index . "password"}}' '{{index $ "api_key"}}' '{{index . "outlet"}}'`), []string{
+			"warning: power_on.cmd passes {{.password}}", "warning: power_on.cmd passes {{.api_key}}"}},
+		{"an unknown variable by index", on(`a '{{index . "pasword"}}'`), []string{"power_on.cmd has the unknown variable {{.pasword}}"}},
+		{"all variables", on(`a '{{range $k, $v := .}}{{$v}}{{end}}' {{.}}`), []string{"warning: power_on.cmd takes all variables at once by {{.}}"}},
+		{"all variables by index", on("a '{{$k := `x`}}{{index . $k}}'"), []string{"warning: power_on.cmd takes all variables at once"}},
+		{"all variables by a variable", on("a '{{with $}}{{.password}}{{end}}'"), []string{
+			"warning: power_on.cmd takes all variables at once", "warning: power_on.cmd passes {{.password}}"}},
+		{"all variables handed on", on(`a '{{define "t"}}{{.}}{{end}}{{template "t" .}}'`), []string{"warning: power_on.cmd takes all variables at once"}},
+		{"a dot that is one value", on(`a '{{with .outlet}}{{.}}{{end}}' '{{define "t"}}{{.outlet}}{{end}}{{template "t" .}}'`), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := told(tt.adapter, "password", "hunter2", "outlet", "3", "api_key", "x")
@@ -119,6 +128,9 @@ func TestMissingCommands(t *testing.T) {
 		c.BootNext(t.Context(), pxepilot.BootPXE, ""): "adapters cannot set what a machine boots next",
 	} {
 		wants(t, err, want)
+		if strings.Contains(err.Error(), errors.ErrUnsupported.Error()) {
+			t.Errorf("%v: words of Go", err)
+		}
 		if !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("%v does not wrap errors.ErrUnsupported", err)
 		}

@@ -87,7 +87,7 @@ func (c *Controller) State(ctx context.Context) (pxepilot.PowerState, error) {
 	if err != nil {
 		return pxepilot.PowerUnknown, c.explain(&b, err)
 	}
-	text := strings.ReplaceAll(out, "\r\n", "\n")
+	text := strings.ReplaceAll(out.String(), "\r\n", "\n")
 	on, off := c.adapter.on.MatchString(text), c.adapter.off.MatchString(text)
 	switch {
 	case on == off:
@@ -95,7 +95,11 @@ func (c *Controller) State(ctx context.Context) (pxepilot.PowerState, error) {
 		if on {
 			which = "both pattern_on and pattern_off match"
 		}
-		return pxepilot.PowerUnknown, c.explain(&b, fmt.Errorf("power_status: %s its output %s", which, b.masks.excerpt(out)))
+		whole := "its output"
+		if out.cut {
+			whole = fmt.Sprintf("the first %d KiB of its output, which is longer; have it print less:", mostOutput>>10)
+		}
+		return pxepilot.PowerUnknown, c.explain(&b, fmt.Errorf("power_status: %s %s %s", which, whole, b.masks.excerpt(out.String())))
 	case on:
 		return pxepilot.PowerOn, nil
 	}
@@ -107,7 +111,7 @@ func (c *Controller) State(ctx context.Context) (pxepilot.PowerState, error) {
 func (c *Controller) Do(ctx context.Context, a pxepilot.PowerAction) error {
 	cmd, ok := c.adapter.actions[a]
 	if !ok {
-		return c.explain(nil, fmt.Errorf("adapters have no command for %s: %w", pxepilot.Quote(string(a)), errors.ErrUnsupported))
+		return c.explain(nil, unsupportedError("adapters have no command for "+pxepilot.Quote(string(a))))
 	}
 	var b behind
 	_, err := c.run(ctx, cmd, &b)
@@ -116,8 +120,7 @@ func (c *Controller) Do(ctx context.Context, a pxepilot.PowerAction) error {
 
 // BootNext is beyond any adapter.
 func (c *Controller) BootNext(context.Context, pxepilot.BootDevice, pxepilot.Firmware) error {
-	return c.explain(nil, fmt.Errorf("adapters cannot set what a machine boots next; set its firmware to boot from the network first: %w",
-		errors.ErrUnsupported))
+	return c.explain(nil, unsupportedError("adapters cannot set what a machine boots next; set its firmware to boot from the network first"))
 }
 
 // Close has nothing to close: each command ends by itself, or is ended.
@@ -130,12 +133,12 @@ type behind struct {
 }
 
 // run expands and runs one command, and returns what it printed.
-func (c *Controller) run(ctx context.Context, cmd *command, b *behind) (string, error) {
+func (c *Controller) run(ctx context.Context, cmd *command, b *behind) (*keeper, error) {
 	if err := ctx.Err(); err != nil {
-		return "", fmt.Errorf("%s was not run: %w", cmd.name, err)
+		return nil, fmt.Errorf("%s was not run: %w", cmd.name, err)
 	}
 	if len(cmd.words) == 0 {
-		return "", fmt.Errorf("has no %s: %w", cmd.name, errors.ErrUnsupported)
+		return nil, unsupportedError("has no " + cmd.name + "; add it to the adapter, or do without")
 	}
 	vars := make(map[string]string, len(c.vars)+1)
 	for name, value := range c.vars {
@@ -144,7 +147,7 @@ func (c *Controller) run(ctx context.Context, cmd *command, b *behind) (string, 
 	if c.address != nil {
 		address, err := c.address(ctx)
 		if err != nil {
-			return "", fmt.Errorf("%s was not run: %w", cmd.name, err)
+			return nil, fmt.Errorf("%s was not run: %w", cmd.name, err)
 		}
 		b.address, vars[addressVar] = address, address
 	}
@@ -152,11 +155,17 @@ func (c *Controller) run(ctx context.Context, cmd *command, b *behind) (string, 
 	cmd.mask(b.masks, vars)
 	p, err := cmd.expand(vars)
 	if err != nil {
-		return "", fmt.Errorf("%s", b.masks.hide(err.Error()))
+		return nil, fmt.Errorf("%s", b.masks.hide(err.Error()))
 	}
 	p.mask(b.masks)
 	return p.run(ctx, cmd.name, b.masks)
 }
+
+// An unsupportedError says in plain words that there is no way for something.
+type unsupportedError string
+
+func (e unsupportedError) Error() string { return string(e) }
+func (unsupportedError) Unwrap() error   { return errors.ErrUnsupported }
 
 // explain makes one line of an error: which host, which adapter, and where.
 func (c *Controller) explain(b *behind, err error) error {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -14,13 +15,15 @@ type masks map[string]bool
 // over in ways that hide it.
 func (c *command) mask(m masks, vars map[string]string) {
 	for name, value := range vars {
-		if looksSecret(name) {
+		if pxepilot.SecretName(name) {
 			m.add(value)
 		}
 	}
 	for _, t := range c.hidden() {
-		for _, name := range t.uses {
-			m.add(vars[name])
+		for name, value := range vars {
+			if t.all || slices.Contains(t.uses, name) {
+				m.add(value)
+			}
 		}
 	}
 }

@@ -32,7 +32,7 @@ type program struct {
 
 // run runs the program to its end, or kills it and all of its process group
 // when ctx ends. It returns the standard output.
-func (p *program) run(ctx context.Context, name string, m masks) (string, error) {
+func (p *program) run(ctx context.Context, name string, m masks) (*keeper, error) {
 	var stdout, stderr keeper
 	cmd := exec.CommandContext(ctx, p.argv[0], p.argv[1:]...)
 	path := os.Getenv("PATH")
@@ -52,7 +52,7 @@ func (p *program) run(ctx context.Context, name string, m masks) (string, error)
 	cmd.WaitDelay = afterwards
 
 	if err := cmd.Start(); err != nil {
-		return "", notStarted(ctx, name, p.argv[0], m, err)
+		return nil, notStarted(ctx, name, p.argv[0], m, err)
 	}
 	err := cmd.Wait()
 	if errors.Is(err, exec.ErrWaitDelay) {
@@ -63,15 +63,15 @@ func (p *program) run(ctx context.Context, name string, m masks) (string, error)
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-		return stdout.String(), nil
+		return &stdout, nil
 	case errors.Is(ctx.Err(), context.Canceled):
-		return "", &cutOffError{name + " was killed, for the request was given up", ctx.Err()}
+		return nil, &cutOffError{name + " was killed, for the request was given up", ctx.Err()}
 	case ctx.Err() != nil:
-		return "", &cutOffError{name + " did not end in time and was killed; run it by hand to see what it waits for", ctx.Err()}
+		return nil, &cutOffError{name + " did not end in time and was killed; run it by hand to see what it waits for", ctx.Err()}
 	case errors.As(err, &exit):
-		return "", &exitError{name, exit.ProcessState, said(m, &stderr, &stdout)}
+		return nil, &exitError{name, exit.ProcessState, said(m, &stderr, &stdout)}
 	}
-	return "", fmt.Errorf("%s cannot be waited for: %s", name, m.excerpt(err.Error()))
+	return nil, fmt.Errorf("%s cannot be waited for: %s", name, m.excerpt(err.Error()))
 }
 
 // notStarted says why a program could not be started, without its arguments.
@@ -121,7 +121,7 @@ func (e *exitError) Error() string {
 	if status, ok := e.state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		how = fmt.Sprintf("was ended by the signal %q", status.Signal())
 	}
-	return e.name + " " + how + e.said
+	return e.name + " " + how + e.said + "; run it by hand as the user of the server to see why"
 }
 
 // said is the last word of a program, from where there is one.
@@ -135,10 +135,15 @@ func said(m masks, outputs ...*keeper) string {
 }
 
 // A keeper keeps the beginning of what is written to it.
-type keeper struct{ kept bytes.Buffer }
+type keeper struct {
+	kept bytes.Buffer
+	cut  bool // there was more
+}
 
 func (k *keeper) Write(p []byte) (int, error) {
-	k.kept.Write(p[:min(len(p), mostOutput-k.kept.Len())])
+	room := min(len(p), mostOutput-k.kept.Len())
+	k.kept.Write(p[:room])
+	k.cut = k.cut || room < len(p)
 	return len(p), nil
 }
 

@@ -75,8 +75,8 @@ func TestOutput(t *testing.T) {
 		{"true", pxepilot.PowerUnknown, []string{`its output ""`}},
 		{`printf '\033[31m\000'`, pxepilot.PowerUnknown, []string{`"\x1b[31m\x00"`}},
 		{"sh -c 'echo on; exit 3'", pxepilot.PowerUnknown, []string{`power_status ended with status 3: "on"`}},
-		{"sh -c 'echo on; echo first >&2; echo no such outlet >&2; exit 3'", pxepilot.PowerUnknown, []string{`ended with status 3: "no such outlet"`}},
-		{"false", pxepilot.PowerUnknown, []string{"power_status ended with status 1 and said nothing"}},
+		{"sh -c 'echo on; echo first >&2; echo no such outlet >&2; exit 3'", pxepilot.PowerUnknown, []string{`ended with status 3: "no such outlet"; run it by hand as the user of the server to see why`}},
+		{"false", pxepilot.PowerUnknown, []string{"power_status ended with status 1 and said nothing; run it by hand as the user of the server to see why"}},
 		{"sh -c 'kill -TERM $$'", pxepilot.PowerUnknown, []string{`was ended by the signal "terminated"`}},
 		{"no-such-program-anywhere", pxepilot.PowerUnknown, []string{`power_status: "no-such-program-anywhere" is not found in PATH`}},
 		{"/", pxepilot.PowerUnknown, []string{`power_status: "/" cannot be started: is a directory`}},
@@ -93,6 +93,13 @@ func TestOutput(t *testing.T) {
 			t.Errorf("%s: %v", tt.cmd, err)
 		}
 	}
+}
+
+// A template that fails says what to mend, without any value.
+func TestTemplateFails(t *testing.T) {
+	c := drive(t, command.Command{Cmd: "a '{{slice .v 0 10}}'"}, "v", "hunter2")
+	_, err := c.State(t.Context())
+	wants(t, err, "power_status.cmd cannot be expanded: 1:", "at <slice .v 0 10>", "; mend the template or {{.v}}")
 }
 
 // A value never becomes two words, an option list or a command.
@@ -150,7 +157,7 @@ func TestFloods(t *testing.T) {
 		cmd  command.Command
 		want string
 	}{
-		{"a gigabyte", command.Command{Cmd: "head -c 1000000000 /dev/zero"}, "neither pattern_on nor pattern_off"},
+		{"a gigabyte", command.Command{Cmd: "head -c 1000000000 /dev/zero"}, "neither pattern_on nor pattern_off matches the first 64 KiB of its output, which is longer; have it print less: "},
 		{"a gigabyte of errors", command.Command{Cmd: "sh -c 'head -c 1000000000 /dev/zero >&2; exit 5'"}, "ended with status 5"},
 		{"input that is not read", command.Command{Cmd: "sh -c 'exit 6'", Stdin: "{{.much}}"}, "ended with status 6"},
 		{"input that comes back", command.Command{Cmd: "cat", Stdin: "{{.much}}"}, "neither"},

@@ -52,6 +52,7 @@ func TestSecretsAreHiddenInOutput(t *testing.T) {
 		want string
 	}{
 		{"by env", command.Command{Cmd: `sh -c 'echo "no: $X" >&2; exit 1'`, Env: map[string]string{"X": "{{.code}}"}}, `"no: ***"`},
+		{"all by env", command.Command{Cmd: `sh -c 'echo "no: $X" >&2; exit 1'`, Env: map[string]string{"X": "{{range .}}{{.}} {{end}}"}}, `"no: ***`},
 		{"part of env", command.Command{Cmd: `sh -c 'echo "no: ${X#*:}" >&2; exit 1'`, Env: map[string]string{"X": "user:{{.code}}"}}, `"no: ***"`},
 		{"by stdin", command.Command{Cmd: `sh -c 'cat >&2; exit 1'`, Stdin: "user\npass={{.code}}\n"}, `"***"`},
 		{"a line of stdin", command.Command{Cmd: `sh -c 'read -r a; read -r b; echo "[$b]" >&2; exit 1'`, Stdin: "first\n  fixed words\n"}, `"[***]"`},

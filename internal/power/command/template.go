@@ -21,6 +21,7 @@ type text struct {
 	where string // "power_on.cmd"
 	tree  *template.Template
 	uses  []string // the variables that it names
+	all   bool     // it takes them all at once, by a bare dot, whatever their names
 }
 
 // A command is a Command that was compiled.
@@ -51,15 +52,16 @@ func compileText(where, s string) (text, error) {
 	slices.SortFunc(all, func(a, b *template.Template) int { return strings.Compare(a.Name(), b.Name()) })
 	for _, each := range all {
 		if each.Tree != nil {
-			t.note(each.Root)
+			t.note(each.Root, true)
 		}
 	}
 	return t, nil
 }
 
 // note notes the variables that a part of a template names. All of them are
-// strings, which have no fields: whatever stands behind a dot is a variable.
-func (t *text) note(n parse.Node) {
+// strings, which have no fields: whatever stands behind a dot is a variable. A
+// bare dot is all of them, unless a with or a range around it made it one value.
+func (t *text) note(n parse.Node, dotIsAll bool) {
 	use := func(name string) {
 		if !slices.Contains(t.uses, name) {
 			t.uses = append(t.uses, name)
@@ -69,47 +71,67 @@ func (t *text) note(n parse.Node) {
 	case *parse.ListNode:
 		if n != nil {
 			for _, each := range n.Nodes {
-				t.note(each)
+				t.note(each, dotIsAll)
 			}
 		}
 	case *parse.ActionNode:
-		t.note(n.Pipe)
+		t.note(n.Pipe, dotIsAll)
 	case *parse.PipeNode:
 		if n != nil {
 			for _, each := range n.Cmds {
-				t.note(each)
+				t.note(each, dotIsAll)
 			}
 		}
 	case *parse.CommandNode:
-		for _, each := range n.Args {
-			t.note(each)
+		if name, ok := indexed(n); ok {
+			use(name)
+			return
 		}
+		for _, each := range n.Args {
+			t.note(each, dotIsAll)
+		}
+	case *parse.DotNode:
+		t.all = t.all || dotIsAll
 	case *parse.FieldNode:
 		use(n.Ident[0])
 	case *parse.VariableNode:
-		if n.Ident[0] == "$" && len(n.Ident) > 1 {
+		switch {
+		case n.Ident[0] != "$":
+		case len(n.Ident) > 1:
 			use(n.Ident[1])
+		default:
+			t.all = true
 		}
 	case *parse.ChainNode:
-		t.note(n.Node)
-		if _, ok := n.Node.(*parse.DotNode); ok {
-			use(n.Field[0])
-		}
+		t.note(n.Node, dotIsAll)
 	case *parse.IfNode:
-		t.branch(&n.BranchNode)
+		t.branch(&n.BranchNode, dotIsAll, dotIsAll)
 	case *parse.RangeNode:
-		t.branch(&n.BranchNode)
+		t.branch(&n.BranchNode, dotIsAll, false)
 	case *parse.WithNode:
-		t.branch(&n.BranchNode)
+		t.branch(&n.BranchNode, dotIsAll, false)
 	case *parse.TemplateNode:
-		t.note(n.Pipe)
+		// A dot that is only handed on is used where it arrives.
+		t.note(n.Pipe, dotIsAll && n.Pipe != nil && n.Pipe.String() != ".")
 	}
 }
 
-func (t *text) branch(n *parse.BranchNode) {
-	t.note(n.Pipe)
-	t.note(n.List)
-	t.note(n.ElseList)
+func (t *text) branch(n *parse.BranchNode, outside, inside bool) {
+	t.note(n.Pipe, outside)
+	t.note(n.List, inside)
+	t.note(n.ElseList, outside)
+}
+
+// indexed is the variable that index . "name" takes.
+func indexed(n *parse.CommandNode) (name string, ok bool) {
+	if len(n.Args) != 3 || n.Args[0].String() != "index" || n.Args[1].String() != "." && n.Args[1].String() != "$" {
+		return "", false
+	}
+	s, ok := n.Args[2].(*parse.StringNode)
+	if !ok {
+		return "", false
+	}
+	return s.Text, true
 }
 
 // expand fills the variables in.
@@ -120,12 +142,24 @@ func (t *text) expand(vars map[string]string) (string, error) {
 		if errors.As(err, &long) {
 			err = long
 		}
-		return "", fmt.Errorf("%s cannot be expanded: %s", t.where, strings.TrimPrefix(err.Error(), "template: "))
+		return "", fmt.Errorf("%s cannot be expanded: %s; mend the template%s", t.where,
+			strings.TrimPrefix(err.Error(), "template: "+t.where+":"), t.orVariables())
 	}
 	if s := out.String(); strings.IndexByte(s, 0) < 0 || strings.HasSuffix(t.where, ".stdin") {
 		return s, nil
 	}
 	return "", fmt.Errorf("%s holds a NUL character once it is expanded", t.where)
+}
+
+// orVariables names what else may be to blame for a template that fails.
+func (t *text) orVariables() string {
+	switch {
+	case t.all:
+		return " or the variables"
+	case len(t.uses) > 0:
+		return " or {{." + strings.Join(t.uses, "}}, {{.") + "}}"
+	}
+	return ""
 }
 
 // bounded takes a text of at most mostExpanded bytes.

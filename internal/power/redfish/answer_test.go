@@ -356,3 +356,18 @@ func TestNobodyThere(t *testing.T) {
 		c.Close()
 	}
 }
+
+// The service root is open to everybody: whoever refuses it is hardly a BMC.
+func TestRootIsRefused(t *testing.T) {
+	for status, want := range map[int]string{
+		401: "status 401 Unauthorized); check that redfish.url is that of the BMC itself",
+		412: "status 412 Precondition Failed); check that redfish.url is that of the BMC itself",
+		429: "status 429 Too Many Requests; try again",
+		500: "status 500",
+	} {
+		s, c := serve(t, redfishtest.Options{})
+		s.InFront(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(status) })
+		_, err := c.State(t.Context())
+		wants(t, err, want)
+	}
+}

@@ -165,6 +165,10 @@ func (c *Controller) readRoot(ctx context.Context) error {
 		return nil
 	}
 	a, err := c.send(ctx, request{method: http.MethodGet, path: servicePath}, credentials{secrets: c.auth.secrets})
+	if no := refused(err); no != nil && 400 <= no.status && no.status < 500 && no.status != http.StatusTooManyRequests {
+		return says("does not show its service root, which Redfish leaves open to everybody (%s); "+
+			"check that redfish.url is that of the BMC itself and that its Redfish service is on", no).because(err)
+	}
 	if err != nil {
 		return err
 	}

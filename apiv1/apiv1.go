@@ -160,15 +160,16 @@ type Discovery struct {
 
 // SubnetSweep tells what a sweep found in one subnet.
 type SubnetSweep struct {
-	Subnet     string     `json:"subnet"`
-	Method     string     `json:"method,omitempty"` // "arp" or "kernel"; empty where nobody was asked
-	Asked      int        `json:"asked"`            // addresses
-	Answered   int        `json:"answered"`         // addresses
-	Found      []FoundBMC `json:"found"`
-	Missing    []string   `json:"missing"`    // MAC addresses that were wanted here and did not answer
-	Duplicates []string   `json:"duplicates"` // what was seen twice, in words
-	Seconds    float64    `json:"seconds"`
-	Problem    string     `json:"problem,omitempty"` // why it was not swept, and what to do
+	Subnet     string       `json:"subnet"`
+	Method     string       `json:"method,omitempty"` // "arp" or "kernel"; empty where nobody was asked
+	Asked      int          `json:"asked"`            // addresses
+	Answered   int          `json:"answered"`         // addresses
+	Found      []FoundBMC   `json:"found"`
+	Missing    []MissingBMC `json:"missing"`
+	Duplicates []string     `json:"duplicates"`     // what was seen twice, in words
+	Note       string       `json:"note,omitempty"` // what may be wrong with the figures, and why
+	Seconds    float64      `json:"seconds"`
+	Problem    string       `json:"problem,omitempty"` // why it was not swept, and what to do
 }
 
 // FoundBMC is a BMC that a sweep found.
@@ -177,6 +178,20 @@ type FoundBMC struct {
 	Address    string   `json:"address"`
 	Hosts      []string `json:"hosts"` // whose BMC it is
 }
+
+// MissingBMC is a BMC that was wanted in a subnet and did not answer there.
+type MissingBMC struct {
+	MACAddress string   `json:"macAddress"`
+	Hosts      []string `json:"hosts"` // whose BMC it is
+}
+
+// PowerResult is the header of the answer to PATCH /v1/hosts/{name}/on, /off,
+// /reboot and /cycle that says, by ResultAccepted, that nobody looked whether what
+// was accepted happened.
+const (
+	PowerResult    = "X-Power-Result"
+	ResultAccepted = "accepted"
+)
 
 // DiscoveryProgress is the answer of GET /v1/discovery.
 type DiscoveryProgress struct {

@@ -32,9 +32,15 @@ type request struct {
 // ask sends r and decodes the answer into answer, which is nil where the only
 // one is that it was done.
 func (c *Client) ask(ctx context.Context, r request, answer any) error {
+	_, err := c.askHeader(ctx, r, answer)
+	return err
+}
+
+// askHeader does what ask does, and returns the header of the answer.
+func (c *Client) askHeader(ctx context.Context, r request, answer any) (http.Header, error) {
 	req, err := c.prepare(ctx, r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if r.limit > 0 && !c.own {
 		limited, cancel := context.WithTimeout(ctx, r.limit)
@@ -46,7 +52,7 @@ func (c *Client) ask(ctx context.Context, r request, answer any) error {
 	if err != nil {
 		err = c.unreachable(ctx, err)
 		c.log.DebugContext(ctx, "no answer", "method", r.method, "url", req.URL.Redacted(), "error", err, "duration", time.Since(began))
-		return err
+		return nil, err
 	}
 	defer res.Body.Close()
 	body, err := readAnswer(res.Body)
@@ -54,21 +60,21 @@ func (c *Client) ask(ctx context.Context, r request, answer any) error {
 		"bytes", len(body), "duration", time.Since(began), "request_id", res.Header.Get("X-Request-Id"))
 	switch {
 	case errors.Is(err, errTooLarge):
-		return fmt.Errorf("%s %s: %w", r.method, req.URL.Redacted(), err)
+		return nil, fmt.Errorf("%s %s: %w", r.method, req.URL.Redacted(), err)
 	case err != nil:
-		return c.unreachable(ctx, fmt.Errorf("the answer broke off: %w", err))
+		return nil, c.unreachable(ctx, fmt.Errorf("the answer broke off: %w", err))
 	case res.StatusCode >= http.StatusMultipleChoices:
-		return refusal(res, body)
+		return nil, refusal(res, body)
 	case res.StatusCode == http.StatusNoContent:
-		return nil // a server need not honour Prefer (RFC 7240, section 2)
+		return res.Header, nil // a server need not honour Prefer (RFC 7240, section 2)
 	}
 	if answer == nil {
-		return fmt.Errorf("%s %s: the answer is not PXE Pilot's (%s); is the address right?", r.method, req.URL.Redacted(), status(res))
+		return nil, fmt.Errorf("%s %s: the answer is not PXE Pilot's (%s); is the address right?", r.method, req.URL.Redacted(), status(res))
 	}
 	if err := json.Unmarshal(body, answer); err != nil {
-		return fmt.Errorf("%s %s: the answer is not PXE Pilot's (%w); is the address right?", r.method, req.URL.Redacted(), err)
+		return nil, fmt.Errorf("%s %s: the answer is not PXE Pilot's (%w); is the address right?", r.method, req.URL.Redacted(), err)
 	}
-	return nil
+	return res.Header, nil
 }
 
 // prepare makes the HTTP request. Each name is escaped into one segment of the

@@ -174,9 +174,10 @@ func (c *Client) Power(ctx context.Context, name string) (*apiv1.Power, error) {
 }
 
 // PowerAction drives the power of a host: "on", "off", "reboot" or "cycle". It
-// returns once the host is on or off; that a reset, a cycle or a soft off was
-// accepted is all that is known of it.
-func (c *Client) PowerAction(ctx context.Context, name, action string, o apiv1.PowerOptions) error {
+// returns once the host is on or off. Where a reset, a cycle or a soft off was
+// accepted, or what nothing can look at as by Wake-on-LAN, that is all that is
+// known of it, and accepted is true.
+func (c *Client) PowerAction(ctx context.Context, name, action string, o apiv1.PowerOptions) (accepted bool, err error) {
 	query := url.Values{}
 	if o.Soft {
 		query.Set("soft", "true")
@@ -184,7 +185,8 @@ func (c *Client) PowerAction(ctx context.Context, name, action string, o apiv1.P
 	if o.Next != "" {
 		query.Set("next", o.Next)
 	}
-	return c.ask(ctx, request{method: http.MethodPatch, path: []string{"hosts", name, action}, query: query, limit: driving}, nil)
+	header, err := c.askHeader(ctx, request{method: http.MethodPatch, path: []string{"hosts", name, action}, query: query, limit: driving}, nil)
+	return err == nil && header.Get(apiv1.PowerResult) == apiv1.ResultAccepted, err
 }
 
 // Discover sweeps the subnets of the configuration file for BMCs, at most rate

@@ -127,23 +127,23 @@ func TestCalls(t *testing.T) {
 		{"power", func(ctx context.Context, c *Client) (any, error) { return c.Power(ctx, "h/3") }, "GET /v1/hosts/h%2F3/power",
 			`{"name":"h/3","powerState":"On","address":"10.0.0.3"}`, &apiv1.Power{Name: "h/3", PowerState: "On", Address: "10.0.0.3"}},
 		{"on", func(ctx context.Context, c *Client) (any, error) {
-			return nil, c.PowerAction(ctx, "h3", "on", apiv1.PowerOptions{Next: "pxe"})
-		}, "PATCH /v1/hosts/h3/on?next=pxe", "", nil},
+			return c.PowerAction(ctx, "h3", "on", apiv1.PowerOptions{Next: "pxe"})
+		}, "PATCH /v1/hosts/h3/on?next=pxe", "", false},
 		{"soft off", func(ctx context.Context, c *Client) (any, error) {
-			return nil, c.PowerAction(ctx, "h3", "off", apiv1.PowerOptions{Soft: true})
-		}, "PATCH /v1/hosts/h3/off?soft=true", "", nil},
+			return c.PowerAction(ctx, "h3", "off", apiv1.PowerOptions{Soft: true})
+		}, "PATCH /v1/hosts/h3/off?soft=true", "", false},
 		{"cycle", func(ctx context.Context, c *Client) (any, error) {
-			return nil, c.PowerAction(ctx, "../h3", "cycle", apiv1.PowerOptions{Next: "x&y"})
-		}, "PATCH /v1/hosts/..%2Fh3/cycle?next=x%26y", "", nil},
+			return c.PowerAction(ctx, "../h3", "cycle", apiv1.PowerOptions{Next: "x&y"})
+		}, "PATCH /v1/hosts/..%2Fh3/cycle?next=x%26y", "", false},
 		{"reboot", func(ctx context.Context, c *Client) (any, error) {
-			return nil, c.PowerAction(ctx, "h3", "reboot", apiv1.PowerOptions{})
-		}, "PATCH /v1/hosts/h3/reboot", "", nil},
+			return c.PowerAction(ctx, "h3", "reboot", apiv1.PowerOptions{})
+		}, "PATCH /v1/hosts/h3/reboot", "", false},
 		{"discover", func(ctx context.Context, c *Client) (any, error) { return c.Discover(ctx, 0) }, "PATCH /v1/discovery",
 			`{"subnets":[{"subnet":"10.0.0.0/24","method":"arp","asked":254,"answered":2,"found":[{"macAddress":"00:00:00:00:00:a2","address":"10.0.0.2","hosts":["h2"]}],
-				"missing":["00:00:00:00:00:a3"],"duplicates":[],"seconds":0.5}]}`,
+				"missing":[{"macAddress":"00:00:00:00:00:a3","hosts":["h3"]}],"duplicates":[],"seconds":0.5}]}`,
 			&apiv1.Discovery{Subnets: []apiv1.SubnetSweep{{Subnet: "10.0.0.0/24", Method: "arp", Asked: 254, Answered: 2,
 				Found:   []apiv1.FoundBMC{{MACAddress: "00:00:00:00:00:a2", Address: "10.0.0.2", Hosts: []string{"h2"}}},
-				Missing: []string{"00:00:00:00:00:a3"}, Duplicates: []string{}, Seconds: 0.5}}}},
+				Missing: []apiv1.MissingBMC{{MACAddress: "00:00:00:00:00:a3", Hosts: []string{"h3"}}}, Duplicates: []string{}, Seconds: 0.5}}}},
 		{"discover slowly", func(ctx context.Context, c *Client) (any, error) { return c.Discover(ctx, 100) }, "PATCH /v1/discovery?rate=100", "", &apiv1.Discovery{}},
 		{"how far", func(ctx context.Context, c *Client) (any, error) { return c.DiscoveryProgress(ctx) }, "GET /v1/discovery",
 			`{"running":true,"asked":10,"of":254,"found":1,"wanted":2}`, &apiv1.DiscoveryProgress{Running: true, Asked: 10, Of: 254, Found: 1, Wanted: 2}},
@@ -191,6 +191,21 @@ func TestCalls(t *testing.T) {
 	}
 }
 
+// That something was accepted, and no more, is told by a header.
+func TestPowerAccepted(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/on") {
+			w.Header().Set("X-Power-Result", "accepted")
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	for action, want := range map[string]bool{"on": true, "off": false} {
+		if accepted, err := c.PowerAction(t.Context(), "h1", action, apiv1.PowerOptions{}); accepted != want || err != nil {
+			t.Errorf("%s: %t, %v", action, accepted, err)
+		}
+	}
+}
+
 // Names that would change which path is asked never leave.
 func TestNamesThatAreNone(t *testing.T) {
 	c := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked %s", r.URL) })
@@ -200,8 +215,8 @@ func TestNamesThatAreNone(t *testing.T) {
 			func() (any, error) { return c.Configuration(t.Context(), name, "") },
 			func() (any, error) { return c.Deploy(t.Context(), name, apiv1.Change{}) },
 			func() (any, error) { return c.Power(t.Context(), name) },
-			func() (any, error) { return nil, c.PowerAction(t.Context(), name, "off", apiv1.PowerOptions{}) },
-			func() (any, error) { return nil, c.PowerAction(t.Context(), "h1", name, apiv1.PowerOptions{}) },
+			func() (any, error) { return c.PowerAction(t.Context(), name, "off", apiv1.PowerOptions{}) },
+			func() (any, error) { return c.PowerAction(t.Context(), "h1", name, apiv1.PowerOptions{}) },
 		} {
 			_, err := call()
 			var refused *Error
@@ -264,7 +279,7 @@ func TestRedirects(t *testing.T) {
 
 func TestAnswersOfOthers(t *testing.T) {
 	c := serve(t, answerWith(200, "text/html", "<html>log in first</html>"))
-	if err := c.PowerAction(t.Context(), "h1", "off", apiv1.PowerOptions{}); err == nil || !strings.Contains(err.Error(), "the answer is not PXE Pilot's (200 OK)") {
+	if _, err := c.PowerAction(t.Context(), "h1", "off", apiv1.PowerOptions{}); err == nil || !strings.Contains(err.Error(), "the answer is not PXE Pilot's (200 OK)") {
 		t.Errorf("%v", err)
 	}
 	for _, body := range []string{"<html>welcome to nginx</html>", "", "{", `{"message":"hosts are an array"}`, `[{"name":1}]`} {
@@ -363,7 +378,8 @@ func TestPatience(t *testing.T) {
 		}, 2 * time.Minute},
 		"power": {func(ctx context.Context, c *Client) error { _, err := c.Power(ctx, "h1"); return err }, 2 * time.Minute},
 		"reboot": {func(ctx context.Context, c *Client) error {
-			return c.PowerAction(ctx, "h1", "reboot", apiv1.PowerOptions{})
+			_, err := c.PowerAction(ctx, "h1", "reboot", apiv1.PowerOptions{})
+			return err
 		}, 2 * time.Minute},
 		"sweep": {func(ctx context.Context, c *Client) error { _, err := c.Discover(ctx, 1); return err }, 24 * time.Hour}, // until the caller gives up
 	}

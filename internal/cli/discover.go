@@ -65,7 +65,7 @@ address in the file, by ipmi.hostname.`,
 		if err := p.print(*form, discovered(found)); err != nil {
 			return err
 		}
-		return p.tellSweeps(cmd.Context(), c, found.Subnets)
+		return p.tellSweeps(found.Subnets)
 	}
 	return cmd
 }
@@ -118,40 +118,27 @@ func bmcsOf(s apiv1.SubnetSweep) int {
 }
 
 // tellSweeps tells what is wrong with what was found.
-func (p *program) tellSweeps(ctx context.Context, c *client.Client, sweeps []apiv1.SubnetSweep) error {
+func (p *program) tellSweeps(sweeps []apiv1.SubnetSweep) error {
 	if len(sweeps) == 0 {
 		p.say("note", "there is no subnet to look in: no BMC is known by MAC address and subnet")
-	}
-	missing := false
-	for _, s := range sweeps {
-		missing = missing || len(s.Missing) > 0
-	}
-	whose := map[string][]string{}
-	if missing {
-		hosts, err := c.HostsWithoutPower(ctx)
-		if err != nil {
-			return err
-		}
-		for _, h := range hosts {
-			if h.IPMI != nil {
-				whose[h.IPMI.MACAddress] = append(whose[h.IPMI.MACAddress], h.Name)
-			}
-		}
 	}
 	failed := false
 	for _, s := range sweeps {
 		for _, twice := range s.Duplicates {
 			p.say("note", s.Subnet+": "+twice)
 		}
-		for _, mac := range s.Missing {
+		if s.Note != "" {
+			p.say("note", s.Subnet+": "+s.Note)
+		}
+		for _, m := range s.Missing {
 			if s.Problem != "" {
 				break // nobody asked for it
 			}
-			about := "the BMC " + mac + " did not answer in " + s.Subnet
-			if len(whose[mac]) == 0 {
+			about := "the BMC " + m.MACAddress + " did not answer in " + s.Subnet
+			if len(m.Hosts) == 0 {
 				p.say("note", about)
 			}
-			for _, host := range whose[mac] {
+			for _, host := range m.Hosts {
 				p.say("note", ofHost(host, about))
 			}
 		}

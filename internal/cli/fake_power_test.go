@@ -15,6 +15,7 @@ type fakeBMC struct {
 	state   string
 	address string
 	problem string // it fails at everything
+	blind   bool   // nobody can say what came of what it was told
 }
 
 // act is the rules of the server's power in short.
@@ -126,6 +127,9 @@ func (s *fakeSite) handlePower(mux *http.ServeMux, checked func(string, http.Han
 				return
 			}
 			s.driven = append(s.driven, strings.TrimRight(h.Name+" "+action+" "+r.URL.RawQuery, " "))
+			if s.bmcs[h.Name].blind {
+				w.Header().Set("X-Power-Result", "accepted")
+			}
 			w.WriteHeader(http.StatusNoContent)
 		}))
 	}
@@ -143,17 +147,19 @@ func (s *fakeSite) handlePower(mux *http.ServeMux, checked func(string, http.Han
 func swept() *fakeSite {
 	s := newFakeSite()
 	s.sweep = apiv1.Discovery{Subnets: []apiv1.SubnetSweep{
-		{Subnet: "10.0.0.0/24", Method: "arp", Asked: 254, Answered: 3, Seconds: 0.123456, Missing: []string{"00:00:00:00:00:a2", "00:00:00:00:00:a9"},
+		{Subnet: "10.0.0.0/24", Method: "arp", Asked: 254, Answered: 3, Seconds: 0.123456, Note: "the kernel's table is full; raise gc_thresh3",
+			Missing: []apiv1.MissingBMC{{MACAddress: "00:00:00:00:00:a2", Hosts: []string{"h2", "h4"}}, {MACAddress: "00:00:00:00:00:a9"}},
 			Found: []apiv1.FoundBMC{
 				{MACAddress: "00:00:00:00:00:a3", Address: "10.0.0.3", Hosts: []string{"h3"}},
 				{MACAddress: "00:00:00:00:00:a3", Address: "10.0.0.33", Hosts: []string{"h3"}},
 				{MACAddress: "00:00:00:00:00:a1", Address: "10.0.0.1", Hosts: []string{"h1", "h3"}},
 			},
 			Duplicates: []string{"00:00:00:00:00:a3 answers at 10.0.0.3 and at 10.0.0.33"}},
-		{Subnet: "10.1.0.0/16", Method: "arp", Asked: 65534, Found: []apiv1.FoundBMC{}, Missing: []string{}, Duplicates: []string{}, Seconds: 6.6},
-		{Subnet: "10.9.0.0/24", Found: []apiv1.FoundBMC{}, Missing: []string{"00:00:00:00:00:a2"}, Duplicates: []string{},
+		{Subnet: "10.1.0.0/16", Method: "arp", Asked: 65534, Found: []apiv1.FoundBMC{}, Missing: []apiv1.MissingBMC{}, Duplicates: []string{}, Seconds: 6.6},
+		{Subnet: "10.9.0.0/24", Found: []apiv1.FoundBMC{}, Missing: []apiv1.MissingBMC{{MACAddress: "00:00:00:00:00:a2", Hosts: []string{"h2"}}}, Duplicates: []string{},
 			Problem: "subnet 10.9.0.0/24 is not on a link of this machine; give ipmi.hostname in place of ipmi.mac_address"},
 	}}
+	s.bmcs["h3"] = &fakeBMC{state: "Unknown", blind: true} // as by Wake-on-LAN
 	return s
 }
 

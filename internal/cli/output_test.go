@@ -252,7 +252,7 @@ func TestNothingHostile(t *testing.T) {
 		{Name: evil, Refused: evil},
 	}
 	outcomeTable(outcomes, true).write(&b)
-	sweeps := []apiv1.SubnetSweep{{Subnet: evil, Method: evil, Missing: []string{evil}, Duplicates: []string{evil}}, {Subnet: evil, Problem: evil}}
+	sweeps := []apiv1.SubnetSweep{{Subnet: evil, Method: evil, Missing: []apiv1.MissingBMC{{MACAddress: evil, Hosts: []string{evil}}, {MACAddress: evil}}, Note: evil, Duplicates: []string{evil}}, {Subnet: evil, Problem: evil}}
 	discovered(&apiv1.Discovery{Subnets: sweeps}).text(&b)
 	p := &program{IO: IO{Stderr: &b}, out: &output{to: &b}}
 	form := format("table")

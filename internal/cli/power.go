@@ -13,7 +13,8 @@ import (
 )
 
 // What the commands that drive the power of hosts report of each: the state that
-// was read back, that the BMC accepted what it was told, or that it failed.
+// was read back, that the BMC accepted what it was told and no more is known, or
+// that it failed.
 const (
 	resultOn       = string(pxepilot.PowerOn)
 	resultOff      = string(pxepilot.PowerOff)
@@ -35,7 +36,7 @@ type powered struct {
 // powerOptions are the options of the commands that drive the power of hosts.
 type powerOptions struct {
 	action string // as in the API
-	result string // where it does not fail
+	result string // where it does not fail, nor is only accepted
 	asked  apiv1.PowerOptions
 	waves  waves
 	form   *format
@@ -95,8 +96,12 @@ func (p *program) drive(cmd *cobra.Command, o *powerOptions, args []string) erro
 		p.say("note", plan)
 	}
 	all := gathering{names: names, do: func(ctx context.Context, name string) (powered, error) {
-		if err := c.PowerAction(ctx, name, o.action, o.asked); err != nil {
+		accepted, err := c.PowerAction(ctx, name, o.action, o.asked)
+		switch {
+		case err != nil:
 			return powered{Result: resultError}, err
+		case accepted:
+			return powered{Result: resultAccepted}, nil
 		}
 		return powered{Result: o.result}, nil
 	}}

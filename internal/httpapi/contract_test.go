@@ -89,6 +89,7 @@ func TestFieldsAreTheContract(t *testing.T) {
 		{"apiv1.Discovery", schema("Discovery"), fieldsOf(apiv1.Discovery{})},
 		{"apiv1.SubnetSweep", schema("SubnetSweep"), fieldsOf(apiv1.SubnetSweep{})},
 		{"apiv1.FoundBMC", schema("SubnetSweep", "found"), fieldsOf(apiv1.FoundBMC{})},
+		{"apiv1.MissingBMC", schema("SubnetSweep", "missing"), fieldsOf(apiv1.MissingBMC{})},
 		{"apiv1.DiscoveryProgress", schema("DiscoveryProgress"), fieldsOf(apiv1.DiscoveryProgress{})},
 		{"apiv1.Health", schema("Health"), fieldsOf(apiv1.Health{})},
 	} {

@@ -111,7 +111,7 @@ func appendHost(b []byte, s *pxepilot.HostStatus, power *pxepilot.PowerView) []b
 		}
 		b = append(b, '}')
 	}
-	if powered {
+	if powered && known.State != "" {
 		b = appendString(append(b, `,"powerState":`...), string(known.State))
 		if !known.At.IsZero() {
 			b = append(b, `,"powerStateAt":"`...)

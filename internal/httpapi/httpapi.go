@@ -28,7 +28,8 @@ type Pilot interface {
 	Change(context.Context, pilot.Change) (*pilot.Outcome, error)
 	Powers(context.Context) *pxepilot.PowerView
 	Power(ctx context.Context, ref string) (*pilot.PowerStatus, error)
-	Drive(ctx context.Context, ref string, o pilot.Order) error
+	Addresses() *pxepilot.PowerView
+	Drive(ctx context.Context, ref string, o pilot.Order) (accepted bool, err error)
 	Discover(ctx context.Context, rate int) (*pilot.Discovery, error)
 	Sweeping() (at pxepilot.SweepProgress, running bool)
 	Health(context.Context) pilot.Health

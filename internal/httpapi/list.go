@@ -70,12 +70,11 @@ func (a *api) listHosts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := a.hosts.bare.of
-	var power *pxepilot.PowerView
+	body, power := a.hosts.bare.of, a.pilot.Addresses
 	if status {
-		body, power = a.hosts.powered.of, a.pilot.Powers(r.Context())
+		body, power = a.hosts.powered.of, func() *pxepilot.PowerView { return a.pilot.Powers(r.Context()) }
 	}
-	writeBody(w, http.StatusOK, "application/json", body(view, power))
+	writeBody(w, http.StatusOK, "application/json", body(view, power()))
 	return nil
 }
 
@@ -88,11 +87,11 @@ func (a *api) showHost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var power *pxepilot.PowerView
+	power := a.pilot.Addresses
 	if status {
-		power = a.pilot.Powers(r.Context())
+		power = func() *pxepilot.PowerView { return a.pilot.Powers(r.Context()) }
 	}
-	writeBody(w, http.StatusOK, "application/json", append(appendHost(nil, h, power), '\n'))
+	writeBody(w, http.StatusOK, "application/json", append(appendHost(nil, h, power()), '\n'))
 	return nil
 }
 

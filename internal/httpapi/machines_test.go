@@ -25,6 +25,7 @@ type machines struct {
 	fails map[string]error
 	wait  time.Duration // before each state
 	done  []string
+	at    string // where all BMCs are; each at its own address where empty
 }
 
 func (m *machines) Known(context.Context) *pxepilot.PowerView {
@@ -37,6 +38,9 @@ func (m *machines) Known(context.Context) *pxepilot.PowerView {
 func (m *machines) Address(h *pxepilot.Host) string {
 	if h.IPMI == nil {
 		return ""
+	}
+	if m.at != "" {
+		return m.at
 	}
 	return "10.0.0." + fmt.Sprint(h.MACs[0][5])
 }

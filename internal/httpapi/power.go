@@ -60,9 +60,12 @@ func (a *api) order(w http.ResponseWriter, r *http.Request, o pilot.Order) error
 	if err := readNothing(w, r); err != nil {
 		return err
 	}
-	_, err := patiently(w, func() (struct{}, error) { return struct{}{}, a.pilot.Drive(r.Context(), r.PathValue("name"), o) })
+	accepted, err := patiently(w, func() (bool, error) { return a.pilot.Drive(r.Context(), r.PathValue("name"), o) })
 	if err != nil {
 		return err
+	}
+	if accepted {
+		w.Header().Set(apiv1.PowerResult, apiv1.ResultAccepted)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -96,8 +99,8 @@ func discovery(found *pilot.Discovery) apiv1.Discovery {
 	for i, s := range found.Subnets {
 		told := apiv1.SubnetSweep{
 			Subnet: s.Subnet.String(), Method: s.Method, Asked: s.Asked, Answered: s.Answered,
-			Found: []apiv1.FoundBMC{}, Missing: []string{}, Duplicates: []string{},
-			Seconds: math.Round(s.Elapsed.Seconds()*1000) / 1000, Problem: oneLine(s.Problem),
+			Found: []apiv1.FoundBMC{}, Missing: []apiv1.MissingBMC{}, Duplicates: []string{},
+			Seconds: math.Round(s.Elapsed.Seconds()*1000) / 1000, Note: oneLine(s.Note), Problem: oneLine(s.Problem),
 		}
 		for _, f := range s.Found {
 			told.Found = append(told.Found, apiv1.FoundBMC{
@@ -105,7 +108,7 @@ func discovery(found *pilot.Discovery) apiv1.Discovery {
 			})
 		}
 		for _, m := range s.Missing {
-			told.Missing = append(told.Missing, m.String())
+			told.Missing = append(told.Missing, apiv1.MissingBMC{MACAddress: m.String(), Hosts: append([]string{}, found.Hosts[m]...)})
 		}
 		for _, what := range s.Duplicates {
 			told.Duplicates = append(told.Duplicates, oneLine(what))

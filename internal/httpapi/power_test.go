@@ -33,7 +33,7 @@ func TestPowerOfHosts(t *testing.T) {
 		{nil, "Unknown", at, `host "h4": BMC 10.0.0.4: it does not answer; is it plugged in?`},
 		{nil, "Unknown", "", ""},
 	}
-	without := []power{{IPMI: &apiv1.IPMI{Hostname: "bmc-1.example"}}, {IPMI: &apiv1.IPMI{MACAddress: "00:00:00:00:00:a2"}}, {}, {}, {}}
+	without := []power{{IPMI: &apiv1.IPMI{Hostname: "bmc-1.example"}}, {IPMI: &apiv1.IPMI{MACAddress: "00:00:00:00:00:a2", Hostname: "10.0.0.2"}}, {}, {}, {}}
 	for _, tt := range []struct {
 		query string
 		want  []power
@@ -84,6 +84,10 @@ func TestListAfterPower(t *testing.T) {
 	if ask("/v1/hosts?status=false") != bare || a.hosts.bare.last.Load() != keptBare {
 		t.Error("encoded anew what has no power in it")
 	}
+	m.at = "10.0.0.77"
+	if moved := ask("/v1/hosts?status=false"); !strings.Contains(moved, `"hostname":"10.0.0.77"`) || strings.Contains(moved, "powerState") {
+		t.Errorf("not where its BMC was found: %s", moved)
+	}
 }
 
 func TestDrive(t *testing.T) {
@@ -126,6 +130,15 @@ func TestDrive(t *testing.T) {
 		case tt.status == 204:
 			if len(got.body) > 0 {
 				t.Errorf("%s: a body: %s", tt.target, got.body)
+			}
+			want := "" // of what was seen to be so
+			for _, done := range tt.done {
+				if strings.HasSuffix(done, "soft-off") || strings.HasSuffix(done, "reset") || strings.HasSuffix(done, "cycle") {
+					want = "accepted"
+				}
+			}
+			if told := got.Header.Get("X-Power-Result"); told != want {
+				t.Errorf("%s: X-Power-Result %q, want %q", tt.target, told, want)
 			}
 		case got.message(t) != tt.want:
 			t.Errorf("%s: %s, want %s", tt.target, got.message(t), tt.want)
@@ -196,12 +209,13 @@ func TestDiscover(t *testing.T) {
 	swept := subnet("10.0.0.0/24", func(s *pxepilot.SubnetSweep) {
 		s.Method, s.Asked, s.Answered, s.Elapsed = "arp", 254, 3, 1234567*time.Microsecond
 		s.Found = []pxepilot.Sighting{{MAC: mac, Address: netip.MustParseAddr("10.0.0.2")}, {MAC: pxepilot.MAC{5: 0xff}, Address: netip.MustParseAddr("10.0.0.9")}}
-		s.Missing = []pxepilot.MAC{{5: 0xa3}}
+		s.Missing = []pxepilot.MAC{{5: 0xa3}, mac}
 		s.Duplicates = []string{"10.0.0.2 is claimed\nby two"}
+		s.Note = "some may be\nlost"
 	})
 	const sweptJSON = `{"subnet":"10.0.0.0/24","method":"arp","asked":254,"answered":3,"found":[
 		{"macAddress":"00:00:00:00:00:a2","address":"10.0.0.2","hosts":["h2","h5"]},{"macAddress":"00:00:00:00:00:ff","address":"10.0.0.9","hosts":[]}],
-		"missing":["00:00:00:00:00:a3"],"duplicates":["10.0.0.2 is claimed by two"],"seconds":1.235}`
+		"missing":[{"macAddress":"00:00:00:00:00:a3","hosts":[]},{"macAddress":"00:00:00:00:00:a2","hosts":["h2","h5"]}],"duplicates":["10.0.0.2 is claimed by two"],"note":"some may be lost","seconds":1.235}`
 	afar := subnet("10.9.0.0/24", func(s *pxepilot.SubnetSweep) { s.Problem = "it is not on-link;\nset ipmi.hostname" })
 	const afarJSON = `{"subnet":"10.9.0.0/24","asked":0,"answered":0,"found":[],"missing":[],"duplicates":[],"seconds":0,"problem":"it is not on-link; set ipmi.hostname"}`
 	for _, tt := range []struct {

@@ -35,7 +35,7 @@ func (d *Discovery) Err() error {
 		switch {
 		case s.Problem == "":
 		case len(problems) < most:
-			problems = append(problems, s.Subnet.String()+": "+s.Problem)
+			problems = append(problems, ofSubnet(s))
 		default:
 			more = append(more, s.Subnet.String())
 		}
@@ -47,6 +47,14 @@ func (d *Discovery) Err() error {
 		problems = append(problems, "nor were "+strings.Join(more, ", ")+" swept")
 	}
 	return pxepilot.Errorf(pxepilot.Conflict, "%s", strings.Join(problems, "; "))
+}
+
+// ofSubnet begins a problem with its subnet, unless it names that already.
+func ofSubnet(s pxepilot.SubnetSweep) string {
+	if subnet := s.Subnet.String(); !strings.Contains(s.Problem, subnet) {
+		return subnet + ": " + s.Problem
+	}
+	return s.Problem
 }
 
 // A sweep is the one that is under way, or the last one.
@@ -92,7 +100,10 @@ func (p *Pilot) Sweeping() (at pxepilot.SweepProgress, running bool) {
 func (s *sweep) begin() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running {
+	switch {
+	case s.running && s.at.Of == 0:
+		return pxepilot.Errorf(pxepilot.Conflict, "the subnets are being swept already, since a moment ago; wait until that is done")
+	case s.running:
 		return pxepilot.Errorf(pxepilot.Conflict, "the subnets are being swept already, with %d of %d addresses asked; wait until that is done", s.at.Asked, s.at.Of)
 	}
 	s.running, s.at = true, pxepilot.SweepProgress{}

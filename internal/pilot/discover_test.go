@@ -139,8 +139,26 @@ func TestDiscoveryErr(t *testing.T) {
 	if err := d.Err(); pxepilot.ErrorMessage(err) != want || pxepilot.ErrorCode(err) != pxepilot.Conflict {
 		t.Errorf("%v", err)
 	}
-	d.Subnets = d.Subnets[1:2]
+	d.Subnets = []pxepilot.SubnetSweep{{Subnet: netip.MustParsePrefix("10.0.0.0/24"), Problem: "subnet 10.0.0.0/24 is not on-link"}}
+	if err := d.Err(); pxepilot.ErrorMessage(err) != d.Subnets[0].Problem {
+		t.Errorf("the subnet is not named once: %v", err)
+	}
+	d.Subnets[0].Problem = ""
 	if err := d.Err(); err != nil {
 		t.Errorf("%v", err)
 	}
+}
+
+func TestSweepThatJustBegan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &fakeDiscoverer{wait: make(chan struct{})}
+		p, _ := newDiscovering(t, d)
+		go func() { _, _ = p.Discover(t.Context(), 0) }()
+		synctest.Wait()
+		const busy = "the subnets are being swept already, since a moment ago; wait until that is done"
+		if _, err := p.Discover(t.Context(), 0); pxepilot.ErrorMessage(err) != busy || pxepilot.ErrorCode(err) != pxepilot.Conflict {
+			t.Errorf("%v", err)
+		}
+		close(d.wait)
+	})
 }

@@ -6,6 +6,7 @@ package pilot
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -39,6 +40,7 @@ type Pilot struct {
 	discoverer Discoverer
 	timing     Timing
 	sweep      sweep
+	addresses  atomic.Pointer[pxepilot.PowerView] // as told last
 }
 
 // Options are what not every Pilot has.

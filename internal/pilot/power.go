@@ -83,20 +83,58 @@ func (p *Pilot) Power(ctx context.Context, ref string) (*PowerStatus, error) {
 	return &PowerStatus{Host: h.Name, State: state, Address: p.power.Address(h)}, nil
 }
 
-// Drive carries out an order. It returns once the machine is on or off; that a
-// reset, a cycle or a soft off was accepted is all that is known of it.
-func (p *Pilot) Drive(ctx context.Context, ref string, o Order) error {
+// Addresses tells where BMCs are that were found by their MAC addresses, and
+// nothing of power. No BMC is asked. The view is the same pointer for as long as
+// none is found elsewhere, and nil where there is none to be found.
+func (p *Pilot) Addresses() *pxepilot.PowerView {
+	if p.power == nil {
+		return nil
+	}
+	last := p.addresses.Load()
+	known, same := map[string]pxepilot.PowerKnowledge(nil), last != nil
+	for _, h := range p.site().Inventory.Hosts() {
+		if h.IPMI == nil || h.IPMI.Hostname != "" {
+			continue
+		}
+		if known == nil {
+			known = map[string]pxepilot.PowerKnowledge{}
+		}
+		k := pxepilot.PowerKnowledge{Address: p.power.Address(h)}
+		known[h.Name] = k
+		same = same && last.Hosts[h.Name] == k
+	}
+	switch {
+	case known == nil:
+		return nil
+	case same && len(known) == len(last.Hosts):
+		return last
+	}
+	next := &pxepilot.PowerView{Hosts: known}
+	p.addresses.Store(next)
+	return next
+}
+
+// Drive carries out an order. It returns once the machine is on or off; where a
+// reset, a cycle or a soft off was accepted, or what nothing can look at, that is
+// all that is known of it.
+func (p *Pilot) Drive(ctx context.Context, ref string, o Order) (accepted bool, err error) {
 	if err := o.check(); err != nil {
-		return err
+		return false, err
 	}
 	h, err := findHost(p.site().Inventory, ref)
 	if err != nil {
-		return err
+		return false, err
 	}
 	s, done := p.span(ctx)
 	defer done()
-	_, err = p.drive(s, h, o)
-	return err
+	d, err := p.drive(s, h, o)
+	return d.accepted, err
+}
+
+// driven is what is to be known of an order that was carried out.
+type driven struct {
+	accepted bool  // and that is all that is known
+	skipped  error // why what the machine boots next was not set
 }
 
 // A span is the time that a request has for machines.
@@ -113,45 +151,46 @@ func (p *Pilot) span(ctx context.Context) (s span, done func()) {
 
 // drive applies the rules to one machine: ask for its state, choose the action,
 // set what it boots next, act, and look whether it happened. A tolerant order
-// goes on where nothing can set what the machine boots next; skipped then says so.
-func (p *Pilot) drive(s span, h *pxepilot.Host, o Order) (skipped, err error) {
+// goes on where nothing can set what the machine boots next, and tells why.
+func (p *Pilot) drive(s span, h *pxepilot.Host, o Order) (d driven, err error) {
 	if err := p.drivable(h); err != nil {
-		return nil, err
+		return d, err
 	}
 	state, err := p.power.State(s.asked, h)
 	blind := errors.Is(err, errors.ErrUnsupported) && o.Do.canBeBlind()
 	switch {
 	case errors.Is(s.asked.Err(), context.Canceled):
-		return nil, pxepilot.Errorf(pxepilot.Conflict, "host %s: the request was given up before its turn came; nothing was done to its power",
+		return d, pxepilot.Errorf(pxepilot.Conflict, "host %s: the request was given up before its turn came; nothing was done to its power",
 			pxepilot.Quote(h.Name)).Because(s.asked.Err())
 	case err != nil && !blind:
-		return nil, undone(h, err)
+		return d, undone(h, err)
 	}
 	action, want, ok := o.Do.in(state)
 	if !ok {
-		return nil, p.noState(h)
+		return d, p.noState(h)
 	}
 	if o.Next != "" {
 		switch err := p.power.BootNext(s.begun, h, o.Next); {
 		case o.tolerant && errors.Is(err, errors.ErrUnsupported):
-			skipped = undone(h, err)
+			d.skipped = undone(h, err)
 		case err != nil:
-			return nil, undone(h, err)
+			return d, undone(h, err)
 		}
 	}
 	if action == "" {
-		return skipped, nil
+		return d, nil
 	}
 	if err := p.power.Do(s.begun, h, action); err != nil {
-		return skipped, undone(h, err)
+		return d, undone(h, err)
 	}
 	if want == "" && o.proven {
 		want = pxepilot.PowerOn
 	}
 	if want == "" || blind {
-		return skipped, nil
+		d.accepted = true
+		return d, nil
 	}
-	return skipped, p.readBack(s.begun, h, action, want)
+	return d, p.readBack(s.begun, h, action, want)
 }
 
 // readBack looks until a machine is as wanted, or the time for it is over.

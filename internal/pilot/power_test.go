@@ -25,6 +25,11 @@ var (
 	unsupported = pxepilot.Errorf(pxepilot.Conflict, `host "h01": Wake-on-LAN can only turn machines on`).Because(errors.ErrUnsupported)
 )
 
+// onlyAccepted names the cases of TestDrive in which nobody looks what came of it.
+var onlyAccepted = map[string]bool{
+	"on by Wake-on-LAN": true, "soft off": true, "reboot what is on": true, "reboot into the setup": true, "cycle what is on": true,
+}
+
 func TestDrive(t *testing.T) {
 	const noState = `host "h01": its BMC at 10.0.0.1 does not tell whether the machine is on; look at the BMC itself`
 	const accepted = `host "h01": its BMC at 10.0.0.1 accepted the power action `
@@ -94,7 +99,10 @@ func TestDrive(t *testing.T) {
 				machine := tt.machine
 				p, power, _ := newPowered(t, &machine)
 				began := time.Now()
-				err := p.Drive(t.Context(), "h01", tt.order)
+				accepted, err := p.Drive(t.Context(), "h01", tt.order)
+				if want := onlyAccepted[tt.name]; accepted != want {
+					t.Errorf("only accepted: %t, want %t", accepted, want)
+				}
 				if pxepilot.ErrorMessage(err) != tt.fails || err != nil && pxepilot.ErrorCode(err) != pxepilot.Conflict {
 					t.Errorf("%v, want %s", err, tt.fails)
 				}
@@ -129,7 +137,7 @@ func TestDriveRefuses(t *testing.T) {
 		{"h01", Order{Do: SoftOff, Next: pxepilot.BootPXE}, pxepilot.Invalid, `what to boot from next cannot be told with a machine to be turned off; tell it when it is turned on`},
 		{"h01", Order{Do: Reboot, Next: "cd"}, pxepilot.Invalid, `what to boot from next is "cd"; want pxe, disk or bios`},
 	} {
-		if err := p.Drive(t.Context(), tt.ref, tt.order); pxepilot.ErrorCode(err) != tt.code || pxepilot.ErrorMessage(err) != tt.want {
+		if _, err := p.Drive(t.Context(), tt.ref, tt.order); pxepilot.ErrorCode(err) != tt.code || pxepilot.ErrorMessage(err) != tt.want {
 			t.Errorf("%s: %v, want %s", pxepilot.ErrorCode(err), err, tt.want)
 		}
 	}
@@ -225,7 +233,7 @@ func TestGivingUp(t *testing.T) {
 				} else {
 					time.AfterFunc(tt.after, cancel)
 				}
-				err := p.Drive(ctx, "h01", Order{Do: TurnOn, Next: pxepilot.BootPXE})
+				_, err := p.Drive(ctx, "h01", Order{Do: TurnOn, Next: pxepilot.BootPXE})
 				if pxepilot.ErrorMessage(err) != tt.fails {
 					t.Errorf("%v, want %s", err, tt.fails)
 				}
@@ -236,3 +244,33 @@ func TestGivingUp(t *testing.T) {
 		})
 	}
 }
+
+// Where BMCs are is told without asking them, anew only when one is elsewhere.
+func TestAddresses(t *testing.T) {
+	at := map[string]string{"b": "10.0.0.1"}
+	p, _ := newDiscovering(t, nil)
+	if got := p.Addresses(); got != nil {
+		t.Errorf("%v where nothing drives any power", got)
+	}
+	p.power = located{at: at}
+	first := p.Addresses()
+	want := &pxepilot.PowerView{Hosts: map[string]pxepilot.PowerKnowledge{"b": {Address: "10.0.0.1"}}}
+	if diff := cmp.Diff(want, first); diff != "" {
+		t.Error(diff)
+	}
+	if p.Addresses() != first {
+		t.Error("another view where nothing changed")
+	}
+	at["b"] = "10.0.0.2"
+	if got := p.Addresses(); got.Hosts["b"].Address != "10.0.0.2" || first.Hosts["b"].Address != "10.0.0.1" {
+		t.Errorf("%v after %v", got, first)
+	}
+}
+
+// located knows where BMCs are, and can be asked nothing else.
+type located struct {
+	Power
+	at map[string]string
+}
+
+func (l located) Address(h *pxepilot.Host) string { return l.at[h.Name] }

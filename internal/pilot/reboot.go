@@ -39,8 +39,8 @@ func (p *Pilot) reboot(s span, hosts []*pxepilot.Host, c Change, results []Resul
 			continue
 		}
 		wg.Go(func() {
-			skipped, err := p.drive(s, hosts[i], Order{Do: Reboot, Next: pxepilot.BootPXE, proven: true, tolerant: true})
-			results[i].Rebooted, results[i].Problem = err == nil, cmp.Or(err, skipped)
+			d, err := p.drive(s, hosts[i], Order{Do: Reboot, Next: pxepilot.BootPXE, proven: true, tolerant: true})
+			results[i].Rebooted, results[i].Problem = err == nil, cmp.Or(err, d.skipped)
 		})
 	}
 	wg.Wait()

@@ -25,6 +25,8 @@ type drivers struct {
 	bmcs     *bmcs
 	env      func(string) string
 	adapters atomic.Pointer[map[string]pxepilot.Adapter] // requests look at them while a reload puts others here
+
+	authorities atomic.Pointer[map[string]string] // digests of the files that Redfish services are believed by, likewise
 }
 
 // adapter is an adapter of the configuration file that is current.
@@ -145,6 +147,9 @@ func (d *drivers) key(h *pxepilot.Host) string {
 	}
 	if h.Redfish != nil {
 		all = append(all, h.Redfish.Password.Reveal())
+		if digests := d.authorities.Load(); digests != nil {
+			all = append(all, (*digests)[h.Redfish.CAFile])
+		}
 	}
 	if h.Management != nil {
 		a := d.adapter(h.Management.Adapter)

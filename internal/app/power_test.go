@@ -1,6 +1,8 @@
 package app
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -50,5 +52,23 @@ func TestAnotherAdapterIsAnotherKey(t *testing.T) {
 	<-reloaded
 	if d.key(h) == before {
 		t.Error("the key does not depend on the adapter")
+	}
+}
+
+// A renewed ca_file makes another driver, and a mere reload does not.
+func TestKeyDependsOnTheContentOfTheCAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	h := &pxepilot.Host{Name: "h1", Redfish: &pxepilot.Redfish{URL: "https://bmc", CAFile: file}}
+	d := &drivers{}
+	key := func(content string) string {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all := authorities([]*pxepilot.Host{h})
+		d.authorities.Store(&all)
+		return d.key(h)
+	}
+	if key("old") != key("old") || key("old") == key("new") {
+		t.Error("the key does not follow the file")
 	}
 }

@@ -57,6 +57,7 @@ func (s *Server) Run(ctx context.Context) error {
 	store := inventory.New(func() (*state, []string, error) { return build(s.Config, s.Log) })
 	store.Swapped = func(now *state) {
 		drivers.adapters.Store(&now.adapters)
+		drivers.authorities.Store(&now.authorities)
 		fleet.Update(now.site.Inventory)
 	}
 	if err := store.Load(); err != nil {

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"slices"
 
@@ -23,6 +25,7 @@ type state struct {
 	server      config.Server
 	certificate *tls.Certificate // nil without TLS
 	adapters    map[string]pxepilot.Adapter
+	authorities map[string]string // digests of the files that Redfish services are believed by
 	warnings    []config.Problem
 }
 
@@ -101,6 +104,7 @@ func assemble(c *config.Config, log *slog.Logger) (*state, error) {
 	for _, a := range c.Adapters {
 		s.adapters[a.Name] = a
 	}
+	s.authorities = authorities(c.Hosts)
 	if c.Server.TLS != nil {
 		pair, err := tls.LoadX509KeyPair(c.Server.TLS.Certificate, c.Server.TLS.Key)
 		if err != nil {
@@ -109,6 +113,22 @@ func assemble(c *config.Config, log *slog.Logger) (*state, error) {
 		s.certificate = &pair
 	}
 	return s, nil
+}
+
+// authorities are the digests of the files that Redfish services are believed by:
+// drivers read such a file once, and so need to be made anew when it is renewed.
+func authorities(hosts []*pxepilot.Host) map[string]string {
+	digests := map[string]string{}
+	for _, h := range hosts {
+		if h.Redfish == nil || h.Redfish.CAFile == "" {
+			continue
+		}
+		if _, known := digests[h.Redfish.CAFile]; !known {
+			text, _ := os.ReadFile(h.Redfish.CAFile) // the driver tells what is wrong with it
+			digests[h.Redfish.CAFile] = fmt.Sprintf("%x", sha256.Sum256(text))
+		}
+	}
+	return digests
 }
 
 // bootloaders completes the declared bootloaders, or the default one, by what the

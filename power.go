@@ -42,9 +42,9 @@ const (
 // PowerKnowledge is what is known of a machine's power, and since when.
 type PowerKnowledge struct {
 	State   PowerState // empty where only the address was asked for
-	At      time.Time // when the BMC said so, or failed to; zero when it was never asked
-	Address string    // of the BMC, as used or found last; empty when not known
-	Problem string    // why State is Unknown, in one line; empty when it is not
+	At      time.Time  // when the BMC said so, or failed to; zero when it was never asked
+	Address string     // of the BMC, as used or found last; empty when not known
+	Problem string     // why State is Unknown, in one line; empty when it is not
 }
 
 // A PowerView is what is known of the power of all machines that have any. It is

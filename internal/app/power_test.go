@@ -68,7 +68,8 @@ func TestKeyDependsOnTheContentOfTheCAFile(t *testing.T) {
 		d.authorities.Store(&all)
 		return d.key(h)
 	}
-	if key("old") != key("old") || key("old") == key("new") {
+	first, again, renewed := key("old"), key("old"), key("new")
+	if first != again || first == renewed {
 		t.Error("the key does not follow the file")
 	}
 }

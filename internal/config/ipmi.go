@@ -16,7 +16,7 @@ func (r *reader) ipmi(n *yaml.Node, e *entry) *pxepilot.IPMI {
 			b.Hostname, _ = r.endpoint(v, "hostname")
 			e.bmc = r.at(follow(v))
 		}},
-		field{key: "port", read: func(v *yaml.Node) { b.Port, _ = r.number(v, "port", 1, 65535) }},
+		field{key: "port", read: func(v *yaml.Node) { b.Port = r.number(v, "port", 1, 65535) }},
 		field{key: "interface", read: func(v *yaml.Node) { b.Interface = r.choice(v, "interface", "lanplus") }},
 		field{key: "cipher_suite", read: func(v *yaml.Node) {
 			// Those of IPMI 2.0 table 22-20 that the driver speaks.

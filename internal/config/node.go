@@ -186,18 +186,19 @@ func (r *reader) choice(n *yaml.Node, what string, words ...string) string {
 	return ""
 }
 
-// number is a decimal number within bounds, whether in quotes or not.
-func (r *reader) number(n *yaml.Node, what string, least, most int) (int, bool) {
+// number is a decimal number within bounds, whether in quotes or not; 0 where it
+// is none.
+func (r *reader) number(n *yaml.Node, what string, least, most int) int {
 	s, ok := r.word(n, what)
 	if !ok {
-		return 0, false
+		return 0
 	}
 	i, err := strconv.Atoi(s)
 	if err != nil || strconv.Itoa(i) != s || i < least || i > most {
 		r.wrong(follow(n), "%s is %s; want a number from %d to %d", what, pxepilot.Quote(s), least, most)
-		return 0, false
+		return 0
 	}
-	return i, true
+	return i
 }
 
 // list calls each for the elements of a list, which reads as want.

@@ -134,7 +134,7 @@ func (r *reader) bootloader(n *yaml.Node) {
 func (r *reader) server(n *yaml.Node) {
 	s := &r.config.Server
 	r.object(n, "server", fields{
-		{key: "port", read: func(v *yaml.Node) { s.Port, _ = r.number(v, "server.port", 0, 65535) }},
+		{key: "port", read: func(v *yaml.Node) { s.Port = r.number(v, "server.port", 0, 65535) }},
 		{key: "address", read: func(v *yaml.Node) { s.Address, _ = r.endpoint(v, "server.address") }},
 		{key: "allowed_hosts", read: func(v *yaml.Node) {
 			r.list(v, "allowed_hosts", "a list of host names", func(v *yaml.Node) {

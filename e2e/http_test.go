@@ -332,7 +332,7 @@ func TestGracefulStop(t *testing.T) {
 	} else if got := read(t, res); got.status != 204 {
 		t.Errorf("beside a deploy that waits: status %d", got.status)
 	}
-	waitsForLock(t, server)
+	server.Wait(t, "another process is changing the TFTP root")
 	server.Signal(t, syscall.SIGTERM)
 	server.Wait(t, "msg=stopping")
 	lab.Until(t, "new connections are refused", func() bool {
@@ -377,23 +377,4 @@ func holdLock(t *testing.T, root string) (release func()) {
 	}
 	t.Cleanup(func() { _ = f.Close() })
 	return func() { _ = f.Close() }
-}
-
-// waitsForLock waits until a server has the TFTP root open, as it has while it
-// waits for its lock.
-func waitsForLock(t *testing.T, s *lab.Server) {
-	t.Helper()
-	fds := fmt.Sprintf("/proc/%d/fd", s.Pid())
-	lab.Until(t, "the server waits for the lock", func() bool {
-		entries, err := os.ReadDir(fds)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range entries {
-			if to, err := os.Readlink(fds + "/" + e.Name()); err == nil && strings.HasSuffix(to, "/tftp") {
-				return true
-			}
-		}
-		return false
-	})
 }

@@ -40,7 +40,7 @@ func (r *Root) lock(ctx context.Context) (unlock func(), err error) {
 	}
 	poll := time.NewTicker(lockPoll)
 	defer poll.Stop()
-	for {
+	for try := 1; ; try++ {
 		f, err := r.tryLock()
 		if f != nil {
 			return func() {
@@ -51,6 +51,9 @@ func (r *Root) lock(ctx context.Context) (unlock func(), err error) {
 		if err != nil {
 			<-r.changing
 			return nil, broken(theRoot, r.path, err)
+		}
+		if try == 1 {
+			r.log.Info("another process is changing the TFTP root; waiting for its end", "root", r.path, "most", r.lockWait)
 		}
 		select {
 		case <-poll.C:

@@ -68,6 +68,7 @@ type Host struct {
 	PowerState    string            `json:"powerState,omitempty"`   // On, Off or Unknown; empty where nothing drives the power
 	PowerStateAt  string            `json:"powerStateAt,omitempty"` // RFC 3339, UTC: when PowerState was learnt; empty when never
 	PowerProblem  string            `json:"powerProblem,omitempty"` // why PowerState is Unknown
+	LastFetch     *LastFetch        `json:"lastFetch,omitempty"`    // over HTTP, since the server started; of one host only, not in lists
 }
 
 // ConfigurationRef names a configuration.
@@ -115,8 +116,9 @@ type Change struct {
 // Outcome is the answer to a Change where there is one to show: with "Prefer:
 // return=representation", DryRun, SkipRefused or a host to reboot.
 type Outcome struct {
-	Hosts []HostOutcome `json:"hosts"`
-	Steps []Step        `json:"steps,omitempty"` // of a dry run
+	Hosts   []HostOutcome `json:"hosts"`
+	Steps   []Step        `json:"steps,omitempty"`   // of a dry run
+	Problem string        `json:"problem,omitempty"` // what went wrong after every link was switched, such as deploy.after_switch
 }
 
 // HostOutcome tells what was done to one host.
@@ -125,7 +127,9 @@ type HostOutcome struct {
 	Configuration string `json:"configuration"` // empty when cleared
 	Rebooted      string `json:"rebooted"`      // YES, NO or ERROR
 	Refused       string `json:"refused,omitempty"`
-	Problem       string `json:"problem,omitempty"` // why Rebooted is ERROR, or what to know about a YES
+	Problem       string `json:"problem,omitempty"`  // why Rebooted is ERROR, or what to know about a YES
+	Served        string `json:"served,omitempty"`   // YES or NO, where it was looked for (Verify)
+	Unserved      string `json:"unserved,omitempty"` // why Served is NO: what came instead, or why a server could not be asked
 }
 
 // Step is one rename of a plan.
@@ -136,6 +140,72 @@ type Step struct {
 	Was        string `json:"was,omitempty"`     // text of the link before; empty when there was none
 	Becomes    string `json:"becomes,omitempty"` // text after; empty when it goes
 	Keep       string `json:"keep,omitempty"`    // where a file in the way is kept
+}
+
+// Explanation is the answer of GET /v1/hosts/{name}/explain.
+type Explanation struct {
+	Name          string            `json:"name"`
+	Configuration *ConfigurationRef `json:"configuration"` // as deployed; null unless State is "configured"
+	State         string            `json:"state"`
+	AsDeployed    bool              `json:"asDeployed"` // every search ends at the configuration, and every TFTP server that was asked gives just that
+	Searches      []Search          `json:"searches"`
+}
+
+// Search is what one loader asks for when the host boots by one network card.
+type Search struct {
+	Bootloader    string         `json:"bootloader"`
+	MACAddress    string         `json:"macAddress"`
+	Source        string         `json:"source"` // what says that the loader asks so
+	Setup         *Setup         `json:"setup,omitempty"`
+	Asks          []Ask          `json:"asks"`                    // all of the order, whatever wins
+	Wins          string         `json:"wins,omitempty"`          // path of what the machine gets; empty when nothing
+	InChroot      *string        `json:"inChroot,omitempty"`      // Wins for a TFTP server in a chroot, where that differs; empty when nothing
+	Configuration string         `json:"configuration,omitempty"` // that it gets
+	Content       string         `json:"content,omitempty"`       // of what it gets
+	Reasons       []string       `json:"reasons,omitempty"`       // why that is not what was deployed
+	Warnings      []string       `json:"warnings,omitempty"`
+	Servers       []Verification `json:"servers,omitempty"` // with ?verify=true
+}
+
+// Setup is what a loader needs besides the links of hosts.
+type Setup struct {
+	Path string `json:"path,omitempty"` // below the TFTP root; empty where that is the site's choice
+	Text string `json:"text"`
+	Done bool   `json:"done"` // it is there, as far as can be told
+}
+
+// Ask is one step of a search.
+type Ask struct {
+	Paths         []string `json:"paths"` // one of them is asked for
+	By            string   `json:"by"`    // uuid, mac, ip, serial, name, script or default
+	Asked         bool     `json:"asked"` // false after what wins
+	Unknown       bool     `json:"unknown,omitempty"`
+	Pattern       string   `json:"pattern,omitempty"` // of the names, where Unknown; then Paths are those that exist
+	Found         string   `json:"found"`             // absent, broken, unreadable, not a file, unchrooted or readable
+	Path          string   `json:"path,omitempty"`    // which of Paths is there
+	Through       []string `json:"through,omitempty"` // links, and the file at their end
+	Configuration string   `json:"configuration,omitempty"`
+	Note          string   `json:"note,omitempty"`
+}
+
+// Verification is what one TFTP server really gave.
+type Verification struct {
+	Server  string   `json:"server"`
+	Served  bool     `json:"served"`
+	Got     string   `json:"got,omitempty"`     // what came instead, in words
+	Asked   []string `json:"asked,omitempty"`   // the names that it was asked for, in order
+	Problem string   `json:"problem,omitempty"` // why it could not be asked
+}
+
+// LastFetch is what a host fetched over HTTP last.
+type LastFetch struct {
+	At            string `json:"at"`              // RFC 3339, UTC
+	Path          string `json:"path"`            // of the request
+	By            string `json:"by"`              // address of who asked
+	Agent         string `json:"agent,omitempty"` // as that calls itself
+	Bootloader    string `json:"bootloader,omitempty"`
+	Configuration string `json:"configuration,omitempty"`
+	Status        int    `json:"status"` // of the answer
 }
 
 // Power is the answer of GET /v1/hosts/{name}/power.

@@ -4,6 +4,8 @@
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
 
+"$(dirname "$0")/unpack.sh"
+
 # One line a package: its name in Debian, and the program or file that proves it
 # is there, however it came.
 packages='

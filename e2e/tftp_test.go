@@ -51,7 +51,7 @@ func deploy(t *testing.T, s *lab.Server, configuration string, hosts ...lab.Host
 // tftpServers are the TFTP servers that machines boot from.
 var tftpServers = []struct {
 	name  string
-	start func(testing.TB, string) *lab.TFTP
+	start lab.TFTPServer
 }{
 	{"dnsmasq", lab.Dnsmasq},
 	{"tftpd-hpa --secure", lab.TftpdSecure},

@@ -88,7 +88,7 @@ func again(dir string) *exec.Cmd {
 	return &exec.Cmd{
 		Path:        "/proc/self/exe",
 		Args:        os.Args,
-		Env:         append(os.Environ(), dirVariable+"="+dir, "TMPDIR="+dir),
+		Env:         append(os.Environ(), dirVariable+"="+dir, "TMPDIR="+dir, keptVariable+"="+os.TempDir()),
 		Stdin:       os.Stdin,
 		Stdout:      os.Stdout,
 		Stderr:      os.Stderr,

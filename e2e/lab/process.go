@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,7 +56,7 @@ func startBy(t testing.TB, cmd *exec.Cmd, start func() error) *Process {
 	t.Cleanup(func() {
 		p.Kill()
 		if t.Failed() {
-			t.Logf("%s said:\n%s", p.name, p.Said())
+			keep(t, fmt.Sprintf("%s-%d", p.name, p.Pid()), p.Said())
 		}
 	})
 	return p

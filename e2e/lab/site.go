@@ -22,6 +22,9 @@ type Site struct {
 	Conf  string // the directory of the boot configurations, in it
 	Links string // the directory of the links of PXELINUX, in it
 	State string // the directory of what outlives a server
+
+	Loaders string // the value of configuration.bootloaders, in YAML; empty for none
+	listen  string // lines that say where a server of ours listens
 }
 
 // NewSite makes a site of its own without hosts and boot configurations.
@@ -35,7 +38,7 @@ func NewSite(t testing.TB) *Site {
 func SiteAt(t testing.TB, file, root string) *Site {
 	t.Helper()
 	s := &Site{File: file, Root: root, Links: filepath.Join(root, "pxelinux.cfg"), Conf: filepath.Join(root, "pxelinux.cfg", "conf"),
-		State: filepath.Join(filepath.Dir(file), "state")}
+		State: filepath.Join(filepath.Dir(file), "state"), listen: "  address: 127.0.0.1\n  port: 0\n"}
 	MakeDir(t, s.Conf)
 	return s
 }
@@ -55,21 +58,28 @@ func (s *Site) Describe(t testing.TB, text string) {
 	}
 }
 
-// Text is a configuration file with hosts and a server on any free port.
+// Text is a configuration file with hosts, and a server on any free port unless
+// the site says where.
 func (s *Site) Text(hosts ...Host) string {
 	var b strings.Builder
 	b.WriteString("---\nhosts:\n")
 	for _, h := range hosts {
 		more := ""
-		if h.Power != "" {
-			more = ", " + h.Power
+		for _, keys := range []string{h.Power, h.Facts} {
+			if keys != "" {
+				more += ", " + keys
+			}
 		}
 		fmt.Fprintf(&b, "  - {name: %q, mac_addresses: [\"%s\"]%s}\n", h.Name, strings.Join(h.MACs, `", "`), more)
 	}
 	if len(hosts) == 0 {
 		b.WriteString("  []\n")
 	}
-	fmt.Fprintf(&b, "tftp:\n  root: %q\nconfiguration:\n  directory: %q\nserver:\n  address: 127.0.0.1\n  port: 0\n", s.Root, s.Conf)
+	fmt.Fprintf(&b, "tftp:\n  root: %q\nconfiguration:\n  directory: %q\n", s.Root, s.Conf)
+	if s.Loaders != "" {
+		b.WriteString("  bootloaders: " + s.Loaders + "\n")
+	}
+	b.WriteString("server:\n" + s.listen)
 	return b.String()
 }
 
@@ -84,6 +94,7 @@ type Host struct {
 	Name  string
 	MACs  []string
 	Power string // what drives its power: a key of YAML and its value
+	Facts string // what else is known of it: keys of YAML and their values
 }
 
 // Hosts makes hosts with some network cards each, whose addresses end with the

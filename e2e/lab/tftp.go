@@ -29,37 +29,48 @@ func newAddress() string {
 	return fmt.Sprintf("127.69.%d.%d", n>>8, n&0xff)
 }
 
+// A TFTPServer starts one that serves a root, at an address of its own on
+// loopback, or else at the one that is given.
+type TFTPServer func(t testing.TB, root string, at ...string) *TFTP
+
+// addressOf is the one that a server is given, or one of its own.
+func addressOf(at []string) string {
+	if len(at) > 0 {
+		return at[0]
+	}
+	return newAddress()
+}
+
 // Dnsmasq serves a root with dnsmasq, which here does nothing else.
-func Dnsmasq(t testing.TB, root string) *TFTP {
+func Dnsmasq(t testing.TB, root string, at ...string) *TFTP {
 	t.Helper()
 	NeedNamespaces(t)
 	testenv.Need(t, "dnsmasq")
-	a := newAddress()
+	a := addressOf(at)
 	return serving(t, a, Start(t, "dnsmasq", "--conf-file=/dev/null", "--keep-in-foreground", "--log-facility=-", "--pid-file=",
 		"--port=0", "--bind-interfaces", "--listen-address="+a, "--enable-tftp", "--tftp-root="+root))
 }
 
 // TftpdSecure serves a root with tftpd-hpa as Debian does: locked into it by
 // chroot(2).
-func TftpdSecure(t testing.TB, root string) *TFTP {
+func TftpdSecure(t testing.TB, root string, at ...string) *TFTP {
 	t.Helper()
-	return tftpd(t, "--secure", root)
+	return tftpd(t, addressOf(at), "--secure", root)
 }
 
 // Tftpd serves a root with tftpd-hpa that sees all of the file system. Then it
 // wants absolute names.
-func Tftpd(t testing.TB, root string) *TFTP {
+func Tftpd(t testing.TB, root string, at ...string) *TFTP {
 	t.Helper()
-	s := tftpd(t, root)
+	s := tftpd(t, addressOf(at), root)
 	s.base = root + "/"
 	return s
 }
 
-func tftpd(t testing.TB, args ...string) *TFTP {
+func tftpd(t testing.TB, a string, args ...string) *TFTP {
 	t.Helper()
 	NeedNamespaces(t)
 	testenv.Need(t, "in.tftpd")
-	a := newAddress()
 	return serving(t, a, Start(t, "in.tftpd", append([]string{"--listen", "--foreground", "--address", a + ":69"}, args...)...))
 }
 

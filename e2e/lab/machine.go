@@ -1,0 +1,233 @@
+package lab
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/pxe-pilot/pxe-pilot/internal/testenv"
+)
+
+// A Machine is an emulated one: a host of the site that really boots.
+type Machine struct {
+	Host          // as the site's file describes it
+	IPs  []string // that DHCP gives its network cards
+	Dir  string   // of its own files
+	Disk string   // the file that is its disk; empty for none
+
+	site     *BootSite
+	firmware Firmware
+	first    int      // the network card that it boots by
+	more     []string // arguments of QEMU
+	qemu     *Process // nil until it is powered on
+	heard    int      // how much of what it said on the serial line was looked at
+	asked    int      // requests of the site before it was powered on
+}
+
+// A Firmware is what a machine starts with: the command line of QEMU for it,
+// without what all machines have.
+type Firmware func(t testing.TB, m *Machine) []string
+
+// BIOS is a PC with SeaBIOS, whose network cards have iPXE in their ROMs. Virtual
+// time skips idle waits (icount), and so it boots in less than a second.
+func BIOS(testing.TB, *Machine) []string {
+	return []string{"qemu-system-x86_64", "-machine", "pc", "-m", "32", "-icount", "shift=3,sleep=off"}
+}
+
+// An Option makes a machine another one.
+type Option func(*Machine)
+
+// NICs is how many network cards the machine has; by itself it has one.
+func NICs(n int) Option { return func(m *Machine) { m.MACs = make([]string, n) } }
+
+// UUID is what the machine's firmware says it is. Whether the site's file says so,
+// too, is up to Facts.
+func UUID(uuid string) Option { return Args("-uuid", uuid) }
+
+// Facts are keys of the host in the site's file, and their values.
+func Facts(yaml string) Option { return func(m *Machine) { m.Facts = yaml } }
+
+// Args are further arguments of QEMU.
+func Args(args ...string) Option { return func(m *Machine) { m.more = append(m.more, args...) } }
+
+// EmptyDisk gives the machine a disk from which nothing boots. It is the first
+// after the network card that machines boot from.
+func EmptyDisk(m *Machine) { m.Disk = filepath.Join(m.Dir, "disk") }
+
+// Machine makes a machine, which is off.
+func (s *BootSite) Machine(t testing.TB, name string, f Firmware, options ...Option) *Machine {
+	t.Helper()
+	m := &Machine{Host: Host{Name: name, MACs: make([]string, 1)}, site: s, firmware: f, Dir: filepath.Join(s.dir(), name)}
+	for _, o := range options {
+		o(m)
+	}
+	MakeDir(t, m.Dir)
+	testenv.Need(t, f(t, m)[0])
+	n := len(s.machines) + 1
+	s.machines = append(s.machines, m)
+	for i := range m.MACs {
+		m.MACs[i] = fmt.Sprintf("52:54:00:ab:%02x:%02x", i, n)
+		m.IPs = append(m.IPs, fmt.Sprintf("10.77.%d.%d", s.number, 10*n+i))
+		s.reserve(t, m.MACs[i], m.IPs[i])
+		m.plug(t, i)
+	}
+	Write(t, m.serial(), "")
+	if m.Disk != "" {
+		Write(t, m.Disk, string(make([]byte, 1<<20)))
+	}
+	t.Cleanup(func() { m.keep(t) })
+	return m
+}
+
+// plug makes the near end of a network card's cable.
+func (m *Machine) plug(t testing.TB, card int) {
+	t.Helper()
+	tap := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: m.tap(card), MasterIndex: m.site.bridge.Attrs().Index}, Mode: netlink.TUNTAP_MODE_TAP}
+	if err := netlink.LinkAdd(tap); err != nil {
+		t.Fatalf("tap of %s: %v", m.Name, err)
+	}
+	t.Cleanup(func() {
+		if err := netlink.LinkDel(tap); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := netlink.LinkSetUp(tap); err != nil {
+		t.Fatalf("tap of %s: %v", m.Name, err)
+	}
+}
+
+func (m *Machine) tap(card int) string {
+	n := slices.Index(m.site.machines, m) + 1
+	return fmt.Sprintf("tap%d-%d-%d", m.site.number, n, card)
+}
+
+func (m *Machine) serial() string { return filepath.Join(m.Dir, "serial.log") }
+
+// BootBy chooses the network card that the machine boots by from now on.
+func (m *Machine) BootBy(card int) { m.first = card }
+
+// Command is what the machine is when it is on.
+func (m *Machine) Command(t testing.TB) *exec.Cmd {
+	t.Helper()
+	args := slices.Concat(m.firmware(t, m), []string{"-accel", "tcg", "-nodefaults", "-display", "none", "-boot", "strict=on",
+		"-chardev", "file,id=serial,path=" + m.serial() + ",append=on", "-serial", "chardev:serial"}, m.more)
+	if m.Disk != "" {
+		args = append(args, "-drive", "if=none,id=disk,format=raw,file="+m.Disk, "-device", "virtio-blk-pci,drive=disk,bootindex=2")
+	}
+	for i, mac := range m.MACs {
+		device := fmt.Sprintf("virtio-net-pci,netdev=n%d,mac=%s", i, mac)
+		if i == m.first {
+			device += ",bootindex=1"
+		}
+		args = append(args, "-netdev", fmt.Sprintf("tap,id=n%d,ifname=%s,script=no,downscript=no", i, m.tap(i)), "-device", device)
+	}
+	return exec.CommandContext(t.Context(), args[0], args[1:]...)
+}
+
+// PowerOn turns the machine on.
+func (m *Machine) PowerOn(t testing.TB) {
+	t.Helper()
+	if m.qemu != nil {
+		t.Fatalf("%s is on", m.Name)
+	}
+	m.heard = len(Read(t, m.serial()))
+	m.asked = len(m.site.capture.requests(t))
+	m.qemu = StartCommand(t, m.Command(t))
+}
+
+// Off pulls the plug, if the machine is on.
+func (m *Machine) Off(testing.TB) {
+	if m.qemu != nil {
+		m.qemu.Kill()
+		m.qemu = nil
+	}
+}
+
+// Cycle turns the machine off and on.
+func (m *Machine) Cycle(t testing.TB) {
+	t.Helper()
+	m.Off(t)
+	m.PowerOn(t)
+}
+
+// The marks between which what boots says what it is, on the serial line.
+const booted, bootedEnd = "[[BOOTED ", "]]"
+
+// Boots waits until the machine boots, and wants it to boot that marker.
+func (m *Machine) Boots(t testing.TB, marker string) {
+	t.Helper()
+	if line := m.BootLine(t); !slices.Contains(strings.Fields(line), "marker="+marker) {
+		t.Fatalf("%s boots %q, want marker=%s", m.Name, line, marker)
+	}
+}
+
+// BootPatience is how long a machine may take to boot. It is very long, for some
+// of them take many seconds where others run beside them.
+const BootPatience = 2 * time.Minute
+
+// BootLine waits until the machine boots, and returns the command line of what it
+// boots. Called again it waits for the next boot.
+func (m *Machine) BootLine(t testing.TB) string {
+	t.Helper()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	deadline := time.After(BootPatience)
+	for last := false; ; {
+		text := Read(t, m.serial())[m.heard:]
+		if _, rest, begun := strings.Cut(text, booted); begun {
+			if line, after, done := strings.Cut(rest, bootedEnd); done {
+				m.heard += len(text) - len(after)
+				return line
+			}
+		}
+		if last {
+			t.Fatalf("%s ended without a boot", m.Name)
+		}
+		select {
+		case <-look.C:
+		case <-m.ended():
+			last = true // one more look
+		case <-deadline:
+			t.Fatalf("%s did not boot within %v", m.Name, BootPatience)
+		}
+	}
+}
+
+// ended is closed when the machine's process ended; nil where others started it.
+func (m *Machine) ended() <-chan struct{} {
+	if m.qemu == nil {
+		return nil
+	}
+	return m.qemu.ended
+}
+
+// Requests are those that the machine made since it was powered on, in order.
+func (m *Machine) Requests(t testing.TB) []Request {
+	t.Helper()
+	var own []Request
+	for _, r := range m.site.capture.requests(t)[m.asked:] {
+		if slices.Contains(m.MACs, r.MAC) {
+			own = append(own, r)
+		}
+	}
+	return own
+}
+
+// keep shows what the machine said and asked for, if the test failed.
+func (m *Machine) keep(t testing.TB) {
+	if !t.Failed() {
+		return
+	}
+	var asked strings.Builder
+	for _, r := range m.site.capture.requests(t) {
+		fmt.Fprintln(&asked, r)
+	}
+	keep(t, m.Name+"-requests", asked.String())
+	keep(t, m.Name+"-serial", Read(t, m.serial()))
+}

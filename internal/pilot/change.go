@@ -21,18 +21,23 @@ type Change struct {
 	Want          pxepilot.Want
 	Configuration string // for Deploy
 	Hosts         []HostRef
-	All           bool // every host, in place of Hosts
-	DryRun        bool // plan only
-	SkipRefused   bool // do what can be done and report the rest
-	DropUncovered bool // let a host's loaders that the configuration has no variant for fall to their default
-	Force         bool // keep a regular file that is in the way under another name, and go on
-	AllAtOnce     bool // reboot more than MaxReboots hosts
+	All           bool  // every host, in place of Hosts
+	DryRun        bool  // plan only
+	SkipRefused   bool  // do what can be done and report the rest
+	DropUncovered bool  // let a host's loaders that the configuration has no variant for fall to their default
+	Force         bool  // keep a regular file that is in the way under another name, and go on
+	AllAtOnce     bool  // reboot more than MaxReboots hosts
+	Verify        *bool // deploy only: see what the TFTP servers give before any host is rebooted; nil for what the site says
 }
 
 // An Outcome is what a Change did, or would do.
 type Outcome struct {
 	Hosts []Result // in the order asked
 	Steps []pxepilot.Step
+	// AfterSwitch says that all links were switched, but that what has to be done
+	// before machines see it failed; nothing was verified or rebooted then. It is a
+	// whole sentence, with the code Unavailable. Repeating the request tries again.
+	AfterSwitch error
 }
 
 // A Result tells of one host.
@@ -40,12 +45,16 @@ type Result struct {
 	Host          string
 	Configuration string // what it boots now; empty when cleared or refused
 	Refused       error  // why nothing was done to it, or nil
+	Verified      bool   // it was looked at what the TFTP servers give
+	Unserved      error  // where Verified: why machines do not get what was deployed from each of them, or nil
 	Rebooted      bool
 	Problem       error // why it was not rebooted that should be, or what to know about its reboot; nil for nothing
 }
 
-// Change checks a request against the rules and carries it out. Machines are
-// rebooted once all links are switched; what goes wrong then leaves them switched.
+// Change checks a request against the rules and carries it out. Once all links
+// are switched comes what has to be done after a switch, then a look at what the
+// TFTP servers give, and then machines are rebooted; what goes wrong on the way
+// leaves the links switched.
 func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	if c.Want == pxepilot.Deploy {
 		if err := checkName("configuration", c.Configuration); err != nil {
@@ -60,20 +69,32 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	if err := checkReboots(c); err != nil {
 		return nil, err
 	}
-	s, done := p.span(ctx)
-	defer done()
+	verify, err := c.verify(site)
+	if err != nil {
+		return nil, err
+	}
 	var out Outcome
+	var deployed pxepilot.Configuration
 	out.Steps, err = site.Root.Change(ctx, site.Inventory, c.DryRun, func(view *pxepilot.View) ([]pxepilot.Move, error) {
 		var moves []pxepilot.Move
+		deployed, _ = view.Configuration(c.Configuration)
 		moves, out.Hosts, err = decide(view, hosts, c)
 		return moves, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if !c.DryRun {
-		p.reboot(s, hosts, c, out.Hosts)
+	if c.DryRun {
+		return &out, nil
 	}
+	if out.AfterSwitch = p.afterSwitch(ctx, site); out.AfterSwitch != nil {
+		unpushed(hosts, c, out.Hosts)
+		return &out, nil
+	}
+	if verify {
+		p.verify(ctx, site, hosts, deployed, out.Hosts)
+	}
+	p.reboot(ctx, hosts, c, out.Hosts)
 	return &out, nil
 }
 

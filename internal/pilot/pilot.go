@@ -1,4 +1,4 @@
-// Package pilot holds the use cases: list, show, deploy, clear, repair, power,
+// Package pilot holds the use cases: list, show, explain, deploy, clear, repair, power,
 // discover. Every rule about what may be done to a host is here, once: the HTTP API and whatever
 // other edge there is only translate. The package declares the small interfaces
 // that it needs; the rooms that do I/O satisfy them without knowing.
@@ -30,6 +30,11 @@ type Site struct {
 	Bootloaders []pxepilot.Bootloader // that machines boot by, with their link templates
 	Declared    bool                  // the file declares them; else there is the default one
 	Root        Root
+	Explainer   Explainer
+	Files       Files
+	Servers     []TFTPServer                // that machines boot from; empty where the file names none
+	Verify      bool                        // every deploy that does not say otherwise
+	AfterSwitch func(context.Context) error // what has to be done before machines see a switch; nil for nothing
 }
 
 // A Pilot answers what every machine will boot next, and changes it.
@@ -40,6 +45,7 @@ type Pilot struct {
 	discoverer Discoverer
 	timing     Timing
 	sweep      sweep
+	afterwards turnstile                          // for AfterSwitch
 	addresses  atomic.Pointer[pxepilot.PowerView] // as told last
 }
 

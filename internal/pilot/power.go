@@ -28,9 +28,12 @@ type Power interface {
 
 // Timing says how long machines may take. Zero values mean the defaults.
 type Timing struct {
-	Whole    time.Duration // one request, whatever BMCs do; 57 s
+	Whole    time.Duration // one request, whatever BMCs do; 57 s, from when all else is done
 	ReadBack time.Duration // until a machine is on or off that was told to; 30 s
 	Interval time.Duration // between two looks whether it is; 500 ms
+
+	AfterSwitch  time.Duration // what is done after a switch; 5 min. A request may wait for one that is under way, and then for its own
+	Verification time.Duration // what a request asks TFTP servers; 1 min
 }
 
 func (t Timing) orDefault() Timing {
@@ -43,6 +46,8 @@ func (t Timing) orDefault() Timing {
 	set(&t.Whole, 57*time.Second)
 	set(&t.ReadBack, 30*time.Second)
 	set(&t.Interval, 500*time.Millisecond)
+	set(&t.AfterSwitch, 5*time.Minute)
+	set(&t.Verification, time.Minute)
 	return t
 }
 

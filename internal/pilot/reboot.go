@@ -2,6 +2,7 @@ package pilot
 
 import (
 	"cmp"
+	"context"
 	"sync"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -32,10 +33,17 @@ func checkReboots(c Change) error {
 
 // reboot has machines boot over the network whose links were switched, all at
 // the same time, and notes in their results what came of it.
-func (p *Pilot) reboot(s span, hosts []*pxepilot.Host, c Change, results []Result) {
+func (p *Pilot) reboot(ctx context.Context, hosts []*pxepilot.Host, c Change, results []Result) {
+	s, done := p.span(ctx)
+	defer done()
 	var wg sync.WaitGroup
 	for i, ref := range c.Hosts { // in the order of hosts and of results
-		if !ref.Reboot || results[i].Refused != nil {
+		switch {
+		case !ref.Reboot || results[i].Refused != nil:
+			continue
+		case results[i].Unserved != nil:
+			results[i].Problem = pxepilot.Errorf(pxepilot.Conflict, "host %s was not rebooted, for it would not boot what was deployed: %s",
+				pxepilot.Quote(hosts[i].Name), pxepilot.ErrorMessage(results[i].Unserved)).Because(results[i].Unserved)
 			continue
 		}
 		wg.Go(func() {

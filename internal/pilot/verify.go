@@ -1,0 +1,141 @@
+package pilot
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// Files are those of the TFTP root, as a TFTP server would give them.
+type Files interface {
+	Open(ctx context.Context, path string) (*pxepilot.File, error)
+}
+
+// checkServers says what to do where there is no TFTP server to ask.
+func checkServers(site *Site) error {
+	if len(site.Servers) > 0 {
+		return nil
+	}
+	return pxepilot.Errorf(pxepilot.Conflict, "what machines get cannot be verified: no TFTP server is known to ask; "+
+		"set tftp.address in the configuration file, or do without verifying")
+}
+
+// verify says whether a change is to be verified. Whoever asks for it is told
+// before anything is switched that it cannot be.
+func (c *Change) verify(site *Site) (bool, error) {
+	asked := c.Verify != nil && *c.Verify
+	switch {
+	case asked && c.Want != pxepilot.Deploy:
+		return false, pxepilot.Errorf(pxepilot.Invalid, "only a deploy is verified")
+	case c.Want != pxepilot.Deploy || c.Verify != nil && !asked || c.Verify == nil && !site.Verify:
+		return false, nil
+	}
+	return true, checkServers(site)
+}
+
+// verify notes in the results of a deploy which hosts would not boot what was
+// deployed, as far as the TFTP servers and the names go that loaders ask for.
+func (p *Pilot) verify(ctx context.Context, site *Site, hosts []*pxepilot.Host, deployed pxepilot.Configuration, results []Result) {
+	var switched []*pxepilot.Host
+	var of []*Result
+	for i, h := range hosts { // in the order of results
+		if results[i].Refused == nil {
+			switched, of = append(switched, h), append(of, &results[i])
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.timing.Verification)
+	defer cancel()
+	explained, err := verified(ctx, site, switched)
+	for i, r := range of {
+		r.Verified = true
+		if err != nil {
+			r.Unserved = err
+		} else {
+			r.Unserved = unserved(&explained[i], deployed)
+		}
+	}
+}
+
+// unserved says why a host does not get what was deployed from each of the
+// servers, or nil.
+func unserved(e *pxepilot.Explanation, deployed pxepilot.Configuration) error {
+	var reasons []string
+	tell := func(format string, args ...any) {
+		if r := fmt.Sprintf(format, args...); !slices.Contains(reasons, r) {
+			reasons = append(reasons, r)
+		}
+	}
+	for _, s := range e.Searches {
+		if s.Configuration != deployed.Name && deployed.Covers(s.Bootloader) {
+			switch {
+			case len(s.Reasons) > 0:
+				tell("%s", s.Reasons[0])
+			case s.Configuration != "":
+				tell("%s boots %s by %s now", s.MAC, pxepilot.Quote(s.Configuration), s.Bootloader)
+			default:
+				tell("%s gets no configuration by %s now", s.MAC, s.Bootloader)
+			}
+		}
+		for _, v := range s.Servers {
+			switch {
+			case v.Err != nil:
+				tell("%s", pxepilot.ErrorMessage(v.Err))
+			case !v.Served:
+				tell("%s gives %s %s", v.Server, s.MAC, v.Got)
+			}
+		}
+	}
+	const most = 2
+	if len(reasons) == 0 {
+		return nil
+	}
+	if more := len(reasons) - most; more > 0 {
+		reasons = append(reasons[:most], fmt.Sprintf("and %d more", more))
+	}
+	return pxepilot.Errorf(pxepilot.Conflict, "%s", strings.Join(reasons, "; "))
+}
+
+// verified explains hosts, and asks every TFTP server for what they ask for.
+func verified(ctx context.Context, site *Site, hosts []*pxepilot.Host) ([]pxepilot.Explanation, error) {
+	explained, err := site.Explainer.Explain(ctx, site.Inventory, hosts)
+	if err != nil {
+		return nil, err
+	}
+	polls := make([]*poll, len(site.Servers))
+	for i, s := range site.Servers {
+		polls[i] = &poll{server: s, files: site.Files}
+	}
+	ask(ctx, polls, explained)
+
+	// Where a switch came in between, a server seems to be behind: look once more.
+	var doubtful []*pxepilot.Host
+	var at []int
+	for i, h := range hosts {
+		if differs(&explained[i]) {
+			doubtful, at = append(doubtful, h), append(at, i)
+		}
+	}
+	if len(doubtful) == 0 {
+		return explained, nil
+	}
+	fresh, err := site.Explainer.Explain(ctx, site.Inventory, doubtful)
+	if err != nil {
+		return explained, nil // what was seen, was seen
+	}
+	ask(ctx, polls, fresh)
+	for i := range fresh {
+		explained[at[i]] = fresh[i]
+	}
+	return explained, nil
+}
+
+// differs says whether a server that answers gave something else than the disk
+// has.
+func differs(e *pxepilot.Explanation) bool {
+	return slices.ContainsFunc(e.Searches, func(s pxepilot.Search) bool {
+		return slices.ContainsFunc(s.Servers, func(v pxepilot.Verification) bool { return !v.Served && v.Err == nil })
+	})
+}

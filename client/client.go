@@ -31,8 +31,9 @@ type Client struct {
 type Option func(*Client)
 
 // WithHTTPClient replaces the HTTP client, such as for TLS of one's own, or for
-// other time limits than the default's: a minute, two for what drives machines
-// and none for Discover. A client of http.DefaultClient's kind follows redirects
+// other time limits than the default's: a minute, two for what drives machines or
+// asks TFTP servers, a quarter of an hour for what switches links, and none for
+// Discover. A client of http.DefaultClient's kind follows redirects
 // of GET; the default one follows none.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http, c.own = h, true } }
 
@@ -100,8 +101,12 @@ const (
 	// The server waits at most 5 s for another writer, and a switch of 100,000
 	// hosts takes seconds: a minute is ample on any network.
 	ordinary = time.Minute
-	// The server gives BMCs a minute, and the switch before goes on top.
+	// The server gives BMCs a minute, and TFTP servers one.
 	driving = 2 * time.Minute
+	// After a switch comes what the site has to do then, such as pushing it to
+	// replicas: five minutes, and as much again where it is under way for somebody
+	// else. TFTP servers and BMCs come on top.
+	switching = 15 * time.Minute
 	// A sweep takes as long as its subnets are large. A server that is gone is
 	// noticed by TCP.
 	unlimited = 0
@@ -143,7 +148,7 @@ func (c *Client) Repair(ctx context.Context, change apiv1.Change) (*apiv1.Outcom
 }
 
 func (c *Client) change(ctx context.Context, change apiv1.Change, path ...string) (*apiv1.Outcome, error) {
-	return answerTo[apiv1.Outcome](ctx, c, request{method: http.MethodPut, path: path, body: change, prefer: true, limit: driving})
+	return answerTo[apiv1.Outcome](ctx, c, request{method: http.MethodPut, path: path, body: change, prefer: true, limit: switching})
 }
 
 // Hosts lists all hosts in the order of the configuration file.
@@ -166,6 +171,16 @@ func (c *Client) hosts(ctx context.Context, query url.Values) ([]apiv1.Host, err
 // Host tells about one host, named by its name or one of its MAC addresses.
 func (c *Client) Host(ctx context.Context, name string) (*apiv1.Host, error) {
 	return answerTo[apiv1.Host](ctx, c, request{method: http.MethodGet, path: []string{"hosts", name}, limit: ordinary})
+}
+
+// Explain tells what a host will boot, and why. With verify the server also asks
+// its TFTP servers for it, as the machine would.
+func (c *Client) Explain(ctx context.Context, name string, verify bool) (*apiv1.Explanation, error) {
+	r := request{method: http.MethodGet, path: []string{"hosts", name, "explain"}, limit: ordinary}
+	if verify {
+		r.query, r.limit = url.Values{"verify": {"true"}}, driving
+	}
+	return answerTo[apiv1.Explanation](ctx, c, r)
 }
 
 // Power asks a host's BMC now whether the host is on.

@@ -121,6 +121,12 @@ func TestCalls(t *testing.T) {
 		{"host with a slash", func(ctx context.Context, c *Client) (any, error) { return c.Host(ctx, "../h3") }, "GET /v1/hosts/..%2Fh3", h3JSON, &h3},
 		{"host with a query", func(ctx context.Context, c *Client) (any, error) { return c.Host(ctx, "h?a=b#c%2F;é") }, "GET /v1/hosts/h%3Fa=b%23c%252F%3B%C3%A9", h3JSON, &h3},
 		{"host of no text", func(ctx context.Context, c *Client) (any, error) { return c.Host(ctx, "\x00\n\xff") }, "GET /v1/hosts/%00%0A%FF", h3JSON, &h3},
+		{"explanation", func(ctx context.Context, c *Client) (any, error) { return c.Explain(ctx, "h 3", false) }, "GET /v1/hosts/h%203/explain",
+			`{"name":"h 3","configuration":null,"state":"none","asDeployed":false,"searches":[{"bootloader":"ipxe","macAddress":"00:00:00:00:00:03","source":"s","asks":[],"inChroot":""}]}`,
+			&apiv1.Explanation{Name: "h 3", State: "none", Searches: []apiv1.Search{{Bootloader: "ipxe", MACAddress: "00:00:00:00:00:03", Source: "s", Asks: []apiv1.Ask{}, InChroot: new(string)}}}},
+		{"verified explanation", func(ctx context.Context, c *Client) (any, error) { return c.Explain(ctx, "h3", true) }, "GET /v1/hosts/h3/explain?verify=true",
+			`{"name":"h3","configuration":{"name":"local"},"state":"configured","asDeployed":true,"searches":[]}`,
+			&apiv1.Explanation{Name: "h3", Configuration: &apiv1.ConfigurationRef{Name: "local"}, State: "configured", AsDeployed: true, Searches: []apiv1.Search{}}},
 		{"bootloaders", func(ctx context.Context, c *Client) (any, error) { return c.Bootloaders(ctx) }, "GET /v1/bootloaders",
 			`{"bootloaders":[{"name":"grub","links":["x"]}]}`, []apiv1.Bootloader{{Name: "grub", Links: []string{"x"}}}},
 		{"health", func(ctx context.Context, c *Client) (any, error) { return c.Health(ctx) }, "GET /v1/health", `{"status":"degraded","reload":"r"}`, &apiv1.Health{Status: "degraded", Reload: "r"}},
@@ -149,6 +155,11 @@ func TestCalls(t *testing.T) {
 			`{"running":true,"asked":10,"of":254,"found":1,"wanted":2}`, &apiv1.DiscoveryProgress{Running: true, Asked: 10, Of: 254, Found: 1, Wanted: 2}},
 		{"deploy", func(ctx context.Context, c *Client) (any, error) { return c.Deploy(ctx, "a/b", change) }, "PUT /v1/configurations/a%2Fb/deploy " + body, outcomeJSON, outcome},
 		{"deploy without an answer", func(ctx context.Context, c *Client) (any, error) { return c.Deploy(ctx, "local", change) }, "PUT /v1/configurations/local/deploy " + body, "", &apiv1.Outcome{}},
+		{"deploy unverified", func(ctx context.Context, c *Client) (any, error) {
+			return c.Deploy(ctx, "local", apiv1.Change{Hosts: []apiv1.HostRef{{Name: "h1"}}, Verify: new(bool)})
+		}, `PUT /v1/configurations/local/deploy {"hosts":[{"name":"h1"}],"verify":false}`,
+			`{"hosts":[{"name":"h1","configuration":"local","rebooted":"NO","served":"NO","unserved":"u"}],"problem":"p"}`,
+			&apiv1.Outcome{Hosts: []apiv1.HostOutcome{{Name: "h1", Configuration: "local", Rebooted: "NO", Served: "NO", Unserved: "u"}}, Problem: "p"}},
 		{"clear", func(ctx context.Context, c *Client) (any, error) { return c.Clear(ctx, change) }, "PUT /v1/clear " + body, outcomeJSON, outcome},
 		{"repair", func(ctx context.Context, c *Client) (any, error) { return c.Repair(ctx, apiv1.Change{All: true}) }, `PUT /v1/repair {"all":true}`, outcomeJSON, outcome},
 	} {
@@ -375,8 +386,11 @@ func TestPatience(t *testing.T) {
 		"deploy": {func(ctx context.Context, c *Client) error {
 			_, err := c.Deploy(ctx, "local", apiv1.Change{Hosts: []apiv1.HostRef{{Name: "h1", Reboot: true}}})
 			return err
-		}, 2 * time.Minute},
-		"power": {func(ctx context.Context, c *Client) error { _, err := c.Power(ctx, "h1"); return err }, 2 * time.Minute},
+		}, 15 * time.Minute},
+		"clear":   {func(ctx context.Context, c *Client) error { _, err := c.Clear(ctx, apiv1.Change{}); return err }, 15 * time.Minute},
+		"explain": {func(ctx context.Context, c *Client) error { _, err := c.Explain(ctx, "h1", false); return err }, time.Minute},
+		"verify":  {func(ctx context.Context, c *Client) error { _, err := c.Explain(ctx, "h1", true); return err }, 2 * time.Minute},
+		"power":   {func(ctx context.Context, c *Client) error { _, err := c.Power(ctx, "h1"); return err }, 2 * time.Minute},
 		"reboot": {func(ctx context.Context, c *Client) error {
 			_, err := c.PowerAction(ctx, "h1", "reboot", apiv1.PowerOptions{})
 			return err

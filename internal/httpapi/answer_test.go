@@ -113,7 +113,7 @@ func TestLog(t *testing.T) {
 		{"GET", "/v1/hosts?status=false", "", map[string]any{"level": "INFO", "method": "GET", "path": "/v1/hosts", "status": 200.0}},
 		{"PUT", "/v1/configurations/local/deploy", `{"hosts":[{"name":"h1"}],"secretfield":"hunter2"}`,
 			map[string]any{"level": "INFO", "method": "PUT", "path": "/v1/configurations/local/deploy", "status": 400.0,
-				"error": `line 1, column 26: unknown field "secretfield"; known here: hosts, dryRun, skipRefused, dropUncovered, force, allAtOnce`}},
+				"error": `line 1, column 26: unknown field "secretfield"; known here: hosts, dryRun, skipRefused, dropUncovered, force, allAtOnce, verify`}},
 		{"GET", "/v1/hosts/a%0Ab", "", map[string]any{"level": "INFO", "method": "GET", "path": "/v1/hosts/a%0Ab", "status": 400.0,
 			"error": `host: the name "a\nb" contains a control character`, "cause": `the name "a\nb" contains a control character`}},
 		{"GET", long, "", map[string]any{"level": "INFO", "method": "GET", "path": long[:256] + "...", "status": 400.0,

@@ -19,7 +19,7 @@ const maxBody = 8 << 20
 // The fields of the bodies.
 var (
 	deployFields = fields{
-		change: []string{"hosts", "dryRun", "skipRefused", "dropUncovered", "force", "allAtOnce"},
+		change: []string{"hosts", "dryRun", "skipRefused", "dropUncovered", "force", "allAtOnce", "verify"},
 		host:   []string{"name", "mac_address", "macAddress", "reboot"},
 	}
 	clearFields = fields{
@@ -41,35 +41,72 @@ func (a *api) deploy(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c.Want, c.Configuration = pxepilot.Deploy, r.PathValue("name")
-	out, err := patiently(w, func() (*pilot.Outcome, error) { return a.pilot.Change(r.Context(), c) })
+	out, err := a.carryOut(w, r, c)
 	if err != nil {
 		return err
 	}
-	a.logReboots(w, r, out)
 	reboots := slices.ContainsFunc(c.Hosts, func(h pilot.HostRef) bool { return h.Reboot })
+	verify := c.Verify != nil && *c.Verify
 	switch {
 	case prefersRepresentation(r):
 		w.Header().Set("Preference-Applied", "return=representation")
-	case !c.DryRun && !c.SkipRefused && !reboots: // else 204 would tell half of it
+	case !c.DryRun && !c.SkipRefused && !reboots && !verify: // else 204 would tell half of it
+		if err := shortfall(out); err != nil {
+			return err
+		}
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	writeJSON(w, http.StatusOK, outcome(out, c.DryRun))
+	a.represent(w, r, c, out)
 	return nil
 }
 
-// logReboots writes a line for each machine that was not rebooted as it should
-// have been: the answer is a 200, and the causes go no further.
-func (a *api) logReboots(w http.ResponseWriter, r *http.Request, out *pilot.Outcome) {
+// carryOut waits for what a change takes besides the links: what is done after a
+// switch, TFTP servers, machines.
+func (a *api) carryOut(w http.ResponseWriter, r *http.Request, c pilot.Change) (*pilot.Outcome, error) {
+	return patiently(w, func() (*pilot.Outcome, error) { return a.pilot.Change(r.Context(), c) })
+}
+
+// represent answers what was done, and logs what of it went wrong.
+func (a *api) represent(w http.ResponseWriter, r *http.Request, c pilot.Change, out *pilot.Outcome) {
+	a.logShortfalls(w, r, out)
+	writeJSON(w, http.StatusOK, outcome(out, c.DryRun))
+}
+
+// shortfall is what went wrong once the links were switched, for who asked for no
+// outcome and would take silence for success.
+func shortfall(out *pilot.Outcome) error {
+	if out.AfterSwitch != nil {
+		return out.AfterSwitch
+	}
 	for _, h := range out.Hosts {
-		if h.Problem == nil {
-			continue
+		if h.Unserved != nil {
+			return pxepilot.Errorf(pxepilot.Unavailable, "the links were switched, but host %s would not boot what was deployed: %s",
+				pxepilot.Quote(h.Host), pxepilot.ErrorMessage(h.Unserved)).Because(h.Unserved)
 		}
-		attrs := []any{"host", h.Host, "rebooted", h.Rebooted, "error", pxepilot.ErrorMessage(h.Problem), "request_id", w.Header().Get("X-Request-Id")}
-		if cause := errors.Unwrap(h.Problem); cause != nil {
+	}
+	return nil
+}
+
+// logShortfalls writes a line for each thing that went wrong once the links were
+// switched: the answer is a 200, and the causes go no further.
+func (a *api) logShortfalls(w http.ResponseWriter, r *http.Request, out *pilot.Outcome) {
+	warn := func(what string, err error, attrs ...any) {
+		if err == nil {
+			return
+		}
+		attrs = append(attrs, "error", pxepilot.ErrorMessage(err), "request_id", w.Header().Get("X-Request-Id"))
+		if cause := errors.Unwrap(err); cause != nil {
 			attrs = append(attrs, "cause", cause)
 		}
-		a.log.WarnContext(r.Context(), "reboot", attrs...)
+		a.log.WarnContext(r.Context(), what, attrs...)
+	}
+	warn("after switch", out.AfterSwitch)
+	for _, h := range out.Hosts {
+		warn("verify", h.Unserved, "host", h.Host)
+		if h.Unserved == nil && out.AfterSwitch == nil { // else it follows from that
+			warn("reboot", h.Problem, "host", h.Host, "rebooted", h.Rebooted)
+		}
 	}
 }
 
@@ -87,16 +124,16 @@ func (a *api) change(w http.ResponseWriter, r *http.Request, known fields, want 
 		return err
 	}
 	c.Want = want
-	out, err := a.pilot.Change(r.Context(), c)
+	out, err := a.carryOut(w, r, c)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, outcome(out, c.DryRun))
+	a.represent(w, r, c, out)
 	return nil
 }
 
 func outcome(out *pilot.Outcome, dryRun bool) apiv1.Outcome {
-	o := apiv1.Outcome{Hosts: make([]apiv1.HostOutcome, len(out.Hosts))}
+	o := apiv1.Outcome{Hosts: make([]apiv1.HostOutcome, len(out.Hosts)), Problem: oneLine(pxepilot.ErrorMessage(out.AfterSwitch))}
 	for i, h := range out.Hosts {
 		o.Hosts[i] = apiv1.HostOutcome{Name: h.Host, Configuration: h.Configuration, Rebooted: "NO"}
 		if h.Refused != nil {
@@ -107,6 +144,12 @@ func outcome(out *pilot.Outcome, dryRun bool) apiv1.Outcome {
 		}
 		if h.Rebooted {
 			o.Hosts[i].Rebooted = "YES"
+		}
+		if h.Verified {
+			o.Hosts[i].Served = "YES"
+		}
+		if h.Unserved != nil {
+			o.Hosts[i].Served, o.Hosts[i].Unserved = "NO", oneLine(pxepilot.ErrorMessage(h.Unserved))
 		}
 	}
 	if !dryRun {
@@ -169,6 +212,9 @@ func decodeChange(text []byte, known fields) (pilot.Change, error) {
 				c.Force, err = r.bool()
 			case "allAtOnce":
 				c.AllAtOnce, err = r.bool()
+			case "verify":
+				c.Verify = new(bool)
+				*c.Verify, err = r.bool()
 			}
 			return err
 		})

@@ -46,6 +46,7 @@ type lab struct {
 	doc     *openapi3.T
 	router  routers.Router
 	log     *bytes.Buffer
+	site    *pilot.Site
 }
 
 func newLab(t testing.TB, p Pilot) *lab {
@@ -346,5 +347,7 @@ func newSeed(t testing.TB) (*lab, *memory) {
 func newSite(t testing.TB, declared []pxepilot.Bootloader, root *memory) (*lab, *memory) {
 	root.t = t
 	site := &pilot.Site{Inventory: seedHosts(t), Bootloaders: declared, Declared: len(declared) > 0, Root: root}
-	return newLab(t, pilot.New(func() *pilot.Site { return site }, func() error { return nil }, pilot.Options{})), root
+	l := newLab(t, pilot.New(func() *pilot.Site { return site }, func() error { return nil }, pilot.Options{}))
+	l.site = site
+	return l, root
 }

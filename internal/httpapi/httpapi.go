@@ -25,6 +25,7 @@ type Pilot interface {
 	Bootloaders() (loaders []pxepilot.Bootloader, declared bool)
 	Hosts(context.Context) (*pxepilot.View, error)
 	Host(ctx context.Context, ref string) (*pxepilot.HostStatus, error)
+	Explain(ctx context.Context, ref string, verify bool) (*pxepilot.Explanation, error)
 	Change(context.Context, pilot.Change) (*pilot.Outcome, error)
 	Powers(context.Context) *pxepilot.PowerView
 	Power(ctx context.Context, ref string) (*pilot.PowerStatus, error)

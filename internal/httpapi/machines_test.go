@@ -144,6 +144,7 @@ func newPowered(t testing.TB) (*lab, *memory, *machines, *sweeper) {
 	site := &pilot.Site{Inventory: inv, Root: root}
 	p := pilot.New(func() *pilot.Site { return site }, func() error { return nil }, pilot.Options{Power: m, Discoverer: s})
 	l := newLab(t, p)
+	l.site = site
 	return l, root, m, s
 }
 

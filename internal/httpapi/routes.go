@@ -29,6 +29,7 @@ func (a *api) routes() []route {
 		{"PUT", "/v1/configurations/{name}/deploy", nil, a.deploy},
 		{"GET", "/v1/hosts", []string{"status"}, a.listHosts},
 		{"GET", "/v1/hosts/{name}", []string{"status"}, a.showHost},
+		{"GET", "/v1/hosts/{name}/explain", []string{"verify"}, a.explainHost},
 		{"GET", "/v1/hosts/{name}/power", nil, a.showPower},
 		{"PATCH", "/v1/hosts/{name}/on", []string{"next"}, a.drive(pilot.TurnOn)},
 		{"PATCH", "/v1/hosts/{name}/off", []string{"soft"}, a.turnOff},

@@ -43,6 +43,7 @@ var rooms = []room{
 	{"internal/inventory", []string{"."}, nil, adapter},
 	{"internal/tftproot", []string{"."}, nil, adapter},
 	{"internal/tftproot/layout", []string{"."}, nil, "names are computed purely; I/O happens elsewhere"},
+	{"internal/tftp", []string{"."}, nil, adapter},
 	{"internal/power", []string{"."}, nil, adapter},
 	{"internal/power/ipmi", []string{"."}, []string{"internal/power/powertest", "internal/power/fakebmc"}, driver},
 	{"internal/power/redfish", []string{"."}, []string{"internal/power/powertest"}, driver},

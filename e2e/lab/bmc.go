@@ -74,10 +74,17 @@ type Sim struct {
 // NewSim starts ipmi_sim on loopback. Its machine is off.
 func NewSim(t testing.TB, password string) *Sim {
 	t.Helper()
+	script := filepath.Join(filepath.Dir(goEnv(t, "GOMOD")), "internal", "power", "ipmi", "testdata", "chassis")
+	return newSim(t, newAddress(), Dir(t), script, password)
+}
+
+// newSim starts ipmi_sim, which calls a script to drive its machine, and which
+// finds the script's files in dir.
+func newSim(t testing.TB, address, dir, chassis, password string) *Sim {
+	t.Helper()
 	NeedNamespaces(t)
 	testenv.Need(t, "ipmi_sim", "ipmitool")
-	s := &Sim{At: netip.AddrPortFrom(netip.MustParseAddr(newAddress()), 623), dir: Dir(t), password: password}
-	s.chassis = filepath.Join(filepath.Dir(goEnv(t, "GOMOD")), "internal", "power", "ipmi", "testdata", "chassis")
+	s := &Sim{At: netip.AddrPortFrom(netip.MustParseAddr(address), 623), dir: dir, chassis: chassis, password: password}
 	Write(t, filepath.Join(s.dir, "lan.conf"), fmt.Sprintf(`name "machine"
 set_working_mc 0x20
   startlan 1

@@ -29,6 +29,20 @@ func LinuxInstaller(t testing.TB, root string, disk []byte) {
 	})
 }
 
+// Says waits until the machine says something on the serial line, after what was
+// looked at so far.
+func (m *Machine) Says(t testing.TB, something string) {
+	t.Helper()
+	Until(t, m.Name+" says "+something, func() bool {
+		text := Read(t, m.serial())[m.heard:]
+		_, after, said := strings.Cut(text, something)
+		if said {
+			m.heard += len(text) - len(after)
+		}
+		return said
+	})
+}
+
 // modules are what the kernel's package has as modules of what the lab's machines
 // are made of, each behind those that it needs.
 var modules = []string{

@@ -37,6 +37,16 @@ func StartCommand(t testing.TB, cmd *exec.Cmd) *Process {
 
 func startBy(t testing.TB, cmd *exec.Cmd, start func() error) *Process {
 	t.Helper()
+	p, err := newProcess(cmd, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.end(t) })
+	return p
+}
+
+// newProcess is startBy for who does not run the test.
+func newProcess(cmd *exec.Cmd, start func() error) (*Process, error) {
 	p := &Process{
 		name:  filepath.Base(cmd.Args[0]),
 		cmd:   cmd,
@@ -47,19 +57,21 @@ func startBy(t testing.TB, cmd *exec.Cmd, start func() error) *Process {
 	// A child of it may hold its output open a little longer.
 	cmd.WaitDelay = time.Second
 	if err := start(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	go func() {
 		_ = cmd.Wait() // its status is in cmd.ProcessState
 		close(p.ended)
 	}()
-	t.Cleanup(func() {
-		p.Kill()
-		if t.Failed() {
-			keep(t, fmt.Sprintf("%s-%d", p.name, p.Pid()), p.Said())
-		}
-	})
-	return p
+	return p, nil
+}
+
+// end kills the process, and keeps what it said if the test failed.
+func (p *Process) end(t testing.TB) {
+	p.Kill()
+	if t.Failed() {
+		keep(t, fmt.Sprintf("%s-%d", p.name, p.Pid()), p.Said())
+	}
 }
 
 // Said is everything that the process wrote so far, to stdout and stderr.

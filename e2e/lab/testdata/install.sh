@@ -9,5 +9,8 @@ echo installed
 read -r mac </sys/class/net/eth0/address
 export server
 export body="{\"hosts\":[{\"mac_address\":\"$mac\"}]}"
-until nc "${server%:*}" "${server#*:}" -e /bin/done; do sleep 1; done
+until nc "${server%:*}" "${server#*:}" -e /bin/done; do
+  echo "no answer"
+  sleep 1
+done
 reboot -f

@@ -9,32 +9,33 @@ export PATH="$PATH:/usr/sbin:/sbin"
 # One line a package: its name in Debian, and the program or file that proves it
 # is there, however it came.
 packages='
-gcc                    gcc
-libc6-dev              /usr/include/stdlib.h
-dnsmasq-base           dnsmasq
-tftp-hpa               tftp
-tftpd-hpa              in.tftpd
-iproute2               ip
-curl                   curl
-ipmitool               ipmitool
-openipmi               ipmi_sim
-systemd                systemd-analyze
-zstd                   zstd
-nasm                   nasm
-qemu-system-x86        qemu-system-x86_64
-qemu-system-arm        qemu-system-aarch64
-ipxe-qemu              /usr/lib/ipxe/qemu/efi-virtio.rom
-ovmf                   /usr/share/OVMF/OVMF_CODE_4M.fd
-u-boot-qemu            /usr/lib/u-boot/qemu_arm64/u-boot.bin
-pxelinux               /usr/lib/PXELINUX/pxelinux.0
-syslinux-common        /usr/lib/syslinux/modules/bios/ldlinux.c32
-syslinux-efi           /usr/lib/SYSLINUX.EFI/efi64/syslinux.efi
-ipxe                   /usr/lib/ipxe/ipxe.efi
-grub-common            grub-mknetdir
-grub-pc-bin            /usr/lib/grub/i386-pc/moddep.lst
-grub-efi-amd64-bin     /usr/lib/grub/x86_64-efi/moddep.lst
-grub-efi-amd64-signed  /usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed
-busybox-static         busybox
+gcc                         gcc
+libc6-dev                   /usr/include/stdlib.h
+dnsmasq-base                dnsmasq
+tftp-hpa                    tftp
+tftpd-hpa                   in.tftpd
+iproute2                    ip
+curl                        curl
+ipmitool                    ipmitool
+openipmi                    ipmi_sim
+systemd                     systemd-analyze
+zstd                        zstd
+nasm                        nasm
+qemu-system-x86             qemu-system-x86_64
+qemu-system-arm             qemu-system-aarch64
+ipxe-qemu                   /usr/lib/ipxe/qemu/efi-virtio.rom
+ovmf                        /usr/share/OVMF/OVMF_CODE_4M.fd
+u-boot-qemu                 /usr/lib/u-boot/qemu_arm64/u-boot.bin
+pxelinux                    /usr/lib/PXELINUX/pxelinux.0
+syslinux-common             /usr/lib/syslinux/modules/bios/ldlinux.c32
+syslinux-efi                /usr/lib/SYSLINUX.EFI/efi64/syslinux.efi
+ipxe                        /usr/lib/ipxe/ipxe.efi
+grub-common                 grub-mknetdir
+grub-pc-bin                 /usr/lib/grub/i386-pc/moddep.lst
+grub-efi-amd64-bin          /usr/lib/grub/x86_64-efi/moddep.lst
+grub-efi-amd64-signed       /usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed
+busybox-static              busybox
+binutils-aarch64-linux-gnu  aarch64-linux-gnu-as
 '
 # What installs a service that would start: it is for the tests to start.
 services=(tftpd-hpa openipmi)

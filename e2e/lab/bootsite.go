@@ -130,6 +130,17 @@ func (s *BootSite) Put(t testing.TB, dir string, files ...string) {
 	}
 }
 
+// GRUB puts GRUB into the root, as its grub-mknetdir does for a platform.
+func (s *BootSite) GRUB(t testing.TB, platform string) {
+	t.Helper()
+	testenv.Need(t, "grub-mknetdir")
+	_, stderr, status := Output(t, "grub-mknetdir", "--net-directory="+s.Root, "--subdir=boot/grub", "--directory=/usr/lib/grub/"+platform,
+		"--locales=", "--themes=", "--fonts=")
+	if status != 0 {
+		t.Fatalf("grub-mknetdir: exit status %d\n%s", status, stderr)
+	}
+}
+
 // Serve starts a server of ours on the site, which knows its machines.
 func (s *BootSite) Serve(t testing.TB) *Server {
 	t.Helper()

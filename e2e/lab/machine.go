@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -25,6 +26,8 @@ type Machine struct {
 	firmware Firmware
 	first    int      // the network card that it boots by
 	more     []string // arguments of QEMU
+	prompt   string   // after which something is typed on its console
+	types    string   // what that is; empty for nothing
 	qemu     *Process // nil until it is powered on
 	heard    int      // how much of what it said on the serial line was looked at
 	asked    int      // requests of the site before it was powered on
@@ -38,6 +41,14 @@ type Firmware func(t testing.TB, m *Machine) []string
 // time skips idle waits (icount), and so it boots in less than a second.
 func BIOS(testing.TB, *Machine) []string {
 	return []string{"qemu-system-x86_64", "-machine", "pc", "-m", "32", "-icount", "shift=3,sleep=off"}
+}
+
+// ARM is a board with U-Boot, on whose console its owner types what makes it boot
+// from the network, by the address that its card really has.
+func ARM(_ testing.TB, m *Machine) []string {
+	m.prompt = "Hit any key to stop autoboot"
+	m.types = "\nsetenv -f ethaddr " + m.MACs[m.first] + "; setenv autoload no; dhcp && pxe get && pxe boot\n"
+	return []string{"qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a53", "-m", "128", "-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin"}
 }
 
 // An Option makes a machine another one.
@@ -68,7 +79,6 @@ func (s *BootSite) Machine(t testing.TB, name string, f Firmware, options ...Opt
 		o(m)
 	}
 	MakeDir(t, m.Dir)
-	testenv.Need(t, f(t, m)[0])
 	n := len(s.machines) + 1
 	s.machines = append(s.machines, m)
 	for i := range m.MACs {
@@ -77,6 +87,7 @@ func (s *BootSite) Machine(t testing.TB, name string, f Firmware, options ...Opt
 		s.reserve(t, m.MACs[i], m.IPs[i])
 		m.plug(t, i)
 	}
+	testenv.Need(t, f(t, m)[0])
 	Write(t, m.serial(), "")
 	if m.Disk != "" {
 		Write(t, m.Disk, string(make([]byte, 1<<20)))
@@ -115,8 +126,13 @@ func (m *Machine) BootBy(card int) { m.first = card }
 // Command is what the machine is when it is on.
 func (m *Machine) Command(t testing.TB) *exec.Cmd {
 	t.Helper()
-	args := slices.Concat(m.firmware(t, m), []string{"-accel", "tcg", "-nodefaults", "-display", "none", "-boot", "strict=on",
-		"-chardev", "file,id=serial,path=" + m.serial() + ",append=on", "-serial", "chardev:serial"}, m.more)
+	args := m.firmware(t, m)
+	console := "file,path=" + m.serial() + ",append=on"
+	if m.types != "" {
+		console = "stdio,logfile=" + m.serial() + ",logappend=on"
+	}
+	args = slices.Concat(args, []string{"-accel", "tcg", "-nodefaults", "-display", "none", "-boot", "strict=on",
+		"-chardev", console + ",id=serial", "-serial", "chardev:serial"}, m.more)
 	if m.Disk != "" {
 		args = append(args, "-drive", "if=none,id=disk,format=raw,file="+m.Disk, "-device", "virtio-blk-pci,drive=disk,bootindex=2")
 	}
@@ -138,7 +154,20 @@ func (m *Machine) PowerOn(t testing.TB) {
 	}
 	m.heard = len(Read(t, m.serial()))
 	m.asked = len(m.site.capture.requests(t))
-	m.qemu = StartCommand(t, m.Command(t))
+	cmd := m.Command(t)
+	if m.types == "" {
+		m.qemu = StartCommand(t, cmd)
+		return
+	}
+	keys, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.qemu = StartCommand(t, cmd)
+	m.Says(t, m.prompt)
+	if _, err := io.WriteString(keys, m.types); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Off pulls the plug, if the machine is on.

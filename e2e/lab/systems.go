@@ -5,12 +5,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/pxe-pilot/pxe-pilot/internal/testenv"
 )
 
 // What machines of the lab boot, in assembly.
 var (
 	//go:embed testdata/mark.asm
 	markSource string
+	//go:embed testdata/mark-arm64.s
+	markARMSource string
 	//go:embed testdata/disk.asm
 	diskSource string
 	//go:embed testdata/say.inc
@@ -33,15 +37,35 @@ func (m *Machine) Install(t testing.TB) {
 	Write(t, m.Disk, sector+string(make([]byte, 1<<20-len(sector))))
 }
 
+// PutARM puts the marker kernel for ARM into the root, in place of the other.
+func (s *BootSite) PutARM(t testing.TB) {
+	t.Helper()
+	testenv.Need(t, "aarch64-linux-gnu-as", "aarch64-linux-gnu-objcopy")
+	dir := Dir(t)
+	Write(t, filepath.Join(dir, "mark.s"), markARMSource)
+	for _, args := range [][]string{
+		{"aarch64-linux-gnu-as", "-o", "mark.o", "mark.s"},
+		{"aarch64-linux-gnu-objcopy", "-O", "binary", "mark.o", filepath.Join(s.Root, "mark")},
+	} {
+		run(t, dir, args...)
+	}
+}
+
+// run runs a program in a directory, which must succeed.
+func run(t testing.TB, dir string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", args[0], err, out)
+	}
+}
+
 // assemble makes a program from its source.
 func assemble(t testing.TB, source, program string) {
 	t.Helper()
 	dir := Dir(t)
 	Write(t, filepath.Join(dir, "say.inc"), saySource)
 	Write(t, filepath.Join(dir, "source.asm"), source)
-	cmd := exec.CommandContext(t.Context(), "nasm", "-f", "bin", "-o", program, "source.asm")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("nasm: %v\n%s", err, out)
-	}
+	run(t, dir, "nasm", "-f", "bin", "-o", program, "source.asm")
 }

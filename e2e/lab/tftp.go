@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -72,6 +73,15 @@ func tftpd(t testing.TB, a string, args ...string) *TFTP {
 	NeedNamespaces(t)
 	testenv.Need(t, "in.tftpd")
 	return serving(t, a, Start(t, "in.tftpd", append([]string{"--listen", "--foreground", "--address", a + ":69"}, args...)...))
+}
+
+// Atftpd serves a root with atftpd.
+func Atftpd(t testing.TB, root string, at ...string) *TFTP {
+	t.Helper()
+	NeedNamespaces(t)
+	a := addressOf(at)
+	return serving(t, a, Start(t, filepath.Join(Unpacked(t, "atftpd"), "usr", "sbin", "atftpd"), "--daemon", "--no-fork", "--logfile", "-",
+		"--verbose=7", "--bind-address", a, root))
 }
 
 // serving waits until a server answers: it is asked for what is not there.

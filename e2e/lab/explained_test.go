@@ -1,0 +1,44 @@
+package lab
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pxe-pilot/pxe-pilot/apiv1"
+)
+
+func TestCompare(t *testing.T) {
+	s := apiv1.Search{Asks: []apiv1.Ask{
+		{Paths: []string{"cfg/u1", "cfg/u2"}, By: "uuid", Asked: true},
+		{Paths: []string{"cfg/mac"}, By: "mac", Asked: true},
+		{Paths: []string{"cfg/default"}, By: "default"},
+	}}
+	there := map[string]bool{"loader": true, "kernel": true}
+	for _, tt := range []struct{ asked, want string }{
+		{"loader cfg/u1 cfg/mac kernel", ""},
+		{"loader loader cfg/u2 cfg/mac cfg/mac kernel kernel", ""},
+		{"cfg/u1 loader //cfg/mac", ""},
+		{"loader cfg/mac", "cfg/mac, out of turn"},
+		{"loader cfg/u1", "did not ask for cfg/mac"},
+		{"", "did not ask for cfg/u1"},
+		{"cfg/u1 cfg/u2 cfg/mac", "cfg/u2, out of turn"},
+		{"cfg/u1 cfg/mac cfg/default", "cfg/default, out of turn"},
+		{"cfg/u1 cfg/mac kernel cfg/mac", "cfg/mac, out of turn"},
+		{"gone cfg/u1 cfg/mac", "gone, which is not explained"},
+	} {
+		var requests []Request
+		for _, name := range strings.Fields(tt.asked) {
+			requests = append(requests, Request{Method: "READ", Path: name})
+		}
+		err := compare(s, requests, func(name string) bool { return there[name] })
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: %v, want %q", tt.asked, err, tt.want)
+		}
+	}
+
+	byHTTP := []Request{{Method: "GET", Path: "/boot/52-54-00-00-00-01"}, {Method: "HEAD", Path: "/tftp//kernel"}}
+	s.Asks = s.Asks[1:]
+	if err := compare(s, byHTTP, func(name string) bool { return there[name] }); err != nil {
+		t.Error(err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +70,7 @@ func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
 		outcomeTable(outcome.Hosts, now).write(b)
 	}}
 	for _, h := range outcome.Hosts {
-		if h.Refused == "" && (!now || h.Rebooted == rebooted) {
+		if h.Refused == "" && (!now || h.Rebooted == rebooted) && h.Served != notServed {
 			r.names = append(r.names, h.Name)
 		}
 	}
@@ -83,6 +84,10 @@ func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
 		p.noteFallback(r.names, o.change.DryRun)
 	}
 	status := exitDone
+	if outcome.Problem != "" {
+		p.say("error", outcome.Problem)
+		status = exitFailed
+	}
 	for _, h := range outcome.Hosts {
 		switch {
 		case h.Refused != "":
@@ -91,7 +96,10 @@ func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
 				status = exitConflict
 			}
 		case h.Rebooted == rebootFailed:
-			p.say("error", ofHost(h.Name, cmp.Or(h.Problem, "it was not rebooted, and the server does not say why")))
+			p.say("error", ofHost(h.Name, cmp.Or(h.Problem, h.Unserved, "it was not rebooted, and the server does not say why")))
+			status = exitFailed
+		case h.Served == notServed:
+			p.say("error", ofHost(h.Name, cmp.Or(h.Unserved, "a TFTP server does not give what was deployed, and the server does not say why")))
 			status = exitFailed
 		case h.Problem != "":
 			p.say("note", ofHost(h.Name, h.Problem))
@@ -103,16 +111,24 @@ func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
 	return nil
 }
 
-// outcomeTable has a row for each host that was not refused.
+// outcomeTable has a row for each host that was not refused. Whether hosts are
+// served is told where it was looked at.
 func outcomeTable(hosts []apiv1.HostOutcome, now bool) *table {
-	header := []string{"NAME", "CONFIGURATION"}
-	if now {
-		header = append(header, "REBOOTED")
+	verified := slices.ContainsFunc(hosts, func(h apiv1.HostOutcome) bool { return h.Served != "" })
+	cells := func(name, configuration, rebooted, served string) []string {
+		row := []string{name, configuration}
+		if now {
+			row = append(row, rebooted)
+		}
+		if verified {
+			row = append(row, served)
+		}
+		return row
 	}
-	t := newTable(header...)
+	t := newTable(cells("NAME", "CONFIGURATION", "REBOOTED", "SERVED")...)
 	for _, h := range hosts {
 		if h.Refused == "" {
-			t.row([]string{h.Name, h.Configuration, h.Rebooted}[:len(header)]...)
+			t.row(cells(h.Name, h.Configuration, h.Rebooted, h.Served)...)
 		}
 	}
 	return t

@@ -17,11 +17,18 @@ With --now the hosts are then rebooted over the network, or turned on. Where tha
 fails the configuration stays deployed. With --batch N it is done in waves of N
 hosts, and stops after a wave when more than --max-fail hosts have failed; all
 hosts are checked before the first wave, and each is switched with its own, or
-with --switch-first all of them before the first.`,
+with --switch-first all of them before the first.
+
+With --verify the server fetches what each host asks for from the TFTP servers,
+as the machine would, once all links are switched. A host that does not get just
+what was deployed from each of them is not rebooted, and the exit status is 1.
+Where deploy.verify of the server's file asks for that always, --verify=false does
+without.`,
 		Example: `  pxe-pilot config deploy ubuntu-16.04 h2 h3
   pxe-pilot config deploy ubuntu-16.04 h2 h3 --dry-run
   pxe-pilot config deploy local 00:00:00:00:00:01
   pxe-pilot config deploy ubuntu-16.04 h2 h3 --now
+  pxe-pilot config deploy ubuntu-16.04 h2 h3 --now --verify
   pxe-pilot config deploy ubuntu-16.04 $(cat rack) --now --batch 8 --pause 60s --max-fail 2`,
 		Args:              positional("CONFIG", "HOST..."),
 		ValidArgsFunction: p.complete(true, configurationNames, hostNames),
@@ -31,10 +38,14 @@ with --switch-first all of them before the first.`,
 	o.forced(cmd)
 	cmd.Flags().BoolVar(&o.change.DropUncovered, "drop-uncovered", false,
 		"Accept that loaders which CONFIG has no variant for fall back to their default")
+	verify := cmd.Flags().Bool("verify", false, "See that the TFTP servers give it, before any reboot")
 	o.reboots(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := o.check(cmd, len(args)-1); err != nil {
 			return err
+		}
+		if cmd.Flags().Changed("verify") {
+			o.change.Verify = verify
 		}
 		c, err := p.connect(cmd)
 		if err != nil {

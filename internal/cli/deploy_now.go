@@ -9,11 +9,12 @@ import (
 	"github.com/pxe-pilot/pxe-pilot/client"
 )
 
-// What the API says of a host's reboot.
+// What the API says of a host's reboot, and of what TFTP servers give it.
 const (
 	rebooted     = "YES"
 	notRebooted  = "NO"
 	rebootFailed = "ERROR"
+	notServed    = "NO"
 )
 
 // deployOptions are those of a change, and how hosts are rebooted after it.
@@ -91,7 +92,9 @@ func (p *program) deployWaves(ctx context.Context, d *deployment, args []string)
 		d.learn(first)
 		d.switched = true
 	}
-	err = p.inWaves(ctx, &o.waves, d.names, d.wave)
+	if err = d.failed(); err == nil {
+		err = p.inWaves(ctx, &o.waves, d.names, d.wave)
+	}
 	outcome, left := d.outcome()
 	if perr := p.printOutcome(&o.changeOptions, outcome); err == nil {
 		return perr
@@ -118,6 +121,7 @@ type deployment struct {
 	rows     map[string]apiv1.HostOutcome // of the waves
 	switched bool                         // all hosts are
 	unsure   bool                         // a row is not the server's, for no answer came
+	problem  string                       // of all hosts, once links were switched
 }
 
 func (d *deployment) ask(ctx context.Context, change apiv1.Change) (*apiv1.Outcome, error) {
@@ -141,7 +145,7 @@ func (d *deployment) learn(answer *apiv1.Outcome) {
 	for i, h := range d.all {
 		known[h.Name] = i
 	}
-	d.names = nil
+	d.names, d.problem = nil, answer.Problem
 	for _, h := range answer.Hosts {
 		if i, ok := known[h.Name]; ok {
 			d.all[i] = h
@@ -178,13 +182,26 @@ func (d *deployment) wave(ctx context.Context, hosts []string, told func(failed 
 		d.rows[h.Name] = h
 		told(h.Rebooted == rebootFailed || h.Refused != "")
 	}
+	if err == nil {
+		d.problem = outcome.Problem
+		err = d.failed()
+	}
 	return err
+}
+
+// failed ends the waves where something is wrong with all hosts, which the outcome
+// tells.
+func (d *deployment) failed() error {
+	if d.problem != "" {
+		return silentError(exitFailed)
+	}
+	return nil
 }
 
 // outcome is what one request would have answered, but for the hosts that were
 // left.
 func (d *deployment) outcome() (o *apiv1.Outcome, left []string) {
-	o = &apiv1.Outcome{}
+	o = &apiv1.Outcome{Problem: d.problem}
 	for _, h := range d.all {
 		row, reached := d.rows[h.Name]
 		switch {

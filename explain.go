@@ -100,7 +100,13 @@ type Verification struct {
 // A File is a regular file of the TFTP root, opened as a TFTP server would give it.
 type File struct {
 	io.ReadSeekCloser
-	Size    int64
-	ModTime time.Time
-	Tag     string // changes whenever the file is another one, or another content; for HTTP's ETag, without quotes
+	Size int64
+	// ModTime is when what the name gives changed last: the file, or a link or a
+	// directory on the way to it. It is zero where that was just now, so that a
+	// further change might not show.
+	ModTime       time.Time
+	Tag           string   // changes whenever the file is another one, or another content; for HTTP's ETag, without quotes
+	Links         []string // the symbolic links that led to it, by path below the root (those outside of it are left out)
+	Bootloader    string   // of the configuration that it is, or is part of; empty where it is none
+	Configuration string
 }

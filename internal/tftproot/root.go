@@ -7,8 +7,9 @@
 // that need not be done again. plan.go turns moves into steps; apply.go carries
 // steps out, all or nothing: prepare.go comes first, undo.go where it fails, and
 // the plan is on disk meanwhile (planfile.go) so that a crash in between is
-// resolved by recover.go. audit.go looks for what would make machines boot
-// something else than what is shown.
+// resolved by recover.go. open.go gives files to machines (descent.go is the way to
+// one). audit.go looks for what would make machines boot something else than what
+// is shown.
 //
 // Paths inside the package are below the root, separated by "/", "." for the
 // root itself. The root is opened anew for every request, so that a root that

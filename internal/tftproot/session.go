@@ -79,7 +79,7 @@ func (r *Root) open() (*session, error) {
 
 // openAny is open for a root that may lack its configuration directory.
 func (r *Root) openAny() (*session, error) {
-	s := &session{root: r, byLoc: map[loc]int{}, linkDir: map[string]int{}}
+	s := r.newSession()
 	if err := s.openAll(); err != nil {
 		s.close()
 		return nil, err
@@ -87,7 +87,18 @@ func (r *Root) openAny() (*session, error) {
 	return s, nil
 }
 
+func (r *Root) newSession() *session {
+	return &session{root: r, byLoc: map[loc]int{}, linkDir: map[string]int{}}
+}
+
 func (s *session) openAll() error {
+	if err := s.openTrees(); err != nil {
+		return err
+	}
+	return s.openDirs()
+}
+
+func (s *session) openTrees() error {
 	r := s.root
 	if err := s.openTree(r.path); err != nil {
 		return broken(theRoot, r.path, err)
@@ -97,6 +108,11 @@ func (s *session) openAll() error {
 			return broken(theConfigurations, r.directory, err)
 		}
 	}
+	return nil
+}
+
+func (s *session) openDirs() error {
+	r := s.root
 	for _, d := range r.linkDirs {
 		i, err := s.openDir(loc{0, "."}, d)
 		if err != nil {

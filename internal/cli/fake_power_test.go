@@ -78,7 +78,15 @@ func (s *fakeSite) rebootAll(refs []apiv1.HostRef, out *apiv1.Outcome) {
 			continue
 		}
 		h.Rebooted = "YES"
-		if h.Problem = s.bmcs[h.Name].act(h.Name, "reboot"); h.Problem != "" {
+		switch {
+		case out.Problem != "":
+			h.Problem = fmt.Sprintf("host %q was not rebooted, for deploy.after_switch failed", h.Name)
+		case h.Served == "NO":
+			h.Problem = fmt.Sprintf("host %q was not rebooted, for it would not boot what was deployed: %s", h.Name, h.Unserved)
+		default:
+			h.Problem = s.bmcs[h.Name].act(h.Name, "reboot")
+		}
+		if h.Problem != "" {
 			h.Rebooted = "ERROR"
 		}
 	}

@@ -27,6 +27,8 @@ type fakeSite struct {
 	bmcs           map[string]*fakeBMC // by host name
 	driven         []string            // power actions that were done, in order
 	sweep          apiv1.Discovery
+	tftp           *fakeTFTP // nil where no TFTP server is known
+	unpushed       string    // why what comes after a switch fails
 }
 
 // newFakeSite is the site of clitest.Site.
@@ -158,6 +160,7 @@ func (s *fakeSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}))
 	s.handlePower(mux, checked)
+	s.handleExplain(mux, checked)
 	mux.HandleFunc("GET /v1/bootloaders", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, apiv1.Bootloaders{Bootloaders: s.bootloaders})
 	})
@@ -179,9 +182,11 @@ func (s *fakeSite) change(w http.ResponseWriter, r *http.Request, want func(apiv
 			c.Hosts = append(c.Hosts, apiv1.HostRef{Name: h.Name})
 		}
 	}
-	if why := atOnce(c); why != "" {
-		refuse(w, http.StatusConflict, "%s", why)
-		return
+	for _, why := range []string{atOnce(c), s.unverifiable(c.Verify)} {
+		if why != "" {
+			refuse(w, http.StatusConflict, "%s", why)
+			return
+		}
 	}
 	out := apiv1.Outcome{Hosts: []apiv1.HostOutcome{}}
 	var refused []string
@@ -226,6 +231,7 @@ func (s *fakeSite) change(w http.ResponseWriter, r *http.Request, want func(apiv
 		for _, move := range moves {
 			move()
 		}
+		s.afterSwitch(c, &out)
 		s.rebootAll(c.Hosts, &out)
 	}
 	answer(w, out)

@@ -42,6 +42,8 @@ func scripts(t *testing.T, dir string, site func() *fakeSite) {
 				"ODD":              odd(),
 				"RACK":             newFakeRack(),
 				"UNLUCKY":          unlucky(),
+				"SERVED":           served(),
+				"UNPUSHED":         unpushed(),
 				"SWEPT":            swept(),
 				"HOSTILE":          hostile(),
 				"EMPTY":            &fakeSite{hosts: []apiv1.Host{}, configurations: []apiv1.Configuration{}, bootloaders: []apiv1.Bootloader{}},

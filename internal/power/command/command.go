@@ -1,12 +1,12 @@
 // Package command drives machines by commands of the user's own: power strips,
 // virtual machines, and whatever else has a program but no BMC.
 //
-// How its pieces meet: words.go splits a command line as a shell would, and
-// refuses what only a shell could do, for none ever runs; template.go compiles
+// How its pieces meet: internal/program splits a command line as a shell would,
+// and refuses what only a shell could do, for none ever runs; template.go compiles
 // each word, variable of the environment and text for the standard input, and
-// expands them at each call; run.go runs the program within bounds of time and
-// size; mask.go hides secrets in what is shown of its output; check.go tells
-// what is wrong with an adapter before it is used.
+// expands them at each call; internal/program runs what comes of it within bounds
+// of time and size; mask.go hides secrets in what is shown of its output; check.go
+// tells what is wrong with an adapter before it is used.
 package command
 
 import (
@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/program"
 )
 
 // An Adapter says which commands drive a kind of machine.
@@ -96,8 +97,8 @@ func (c *Controller) State(ctx context.Context) (pxepilot.PowerState, error) {
 			which = "both pattern_on and pattern_off match"
 		}
 		whole := "its output"
-		if out.cut {
-			whole = fmt.Sprintf("the first %d KiB of its output, which is longer; have it print less:", mostOutput>>10)
+		if out.Cut {
+			whole = fmt.Sprintf("the first %d KiB of its output, which is longer; have it print less:", program.MostOutput>>10)
 		}
 		return pxepilot.PowerUnknown, c.explain(&b, fmt.Errorf("power_status: %s %s %s", which, whole, b.masks.excerpt(out.String())))
 	case on:
@@ -133,7 +134,7 @@ type behind struct {
 }
 
 // run expands and runs one command, and returns what it printed.
-func (c *Controller) run(ctx context.Context, cmd *command, b *behind) (*keeper, error) {
+func (c *Controller) run(ctx context.Context, cmd *command, b *behind) (*program.Output, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%s was not run: %w", cmd.name, err)
 	}
@@ -157,8 +158,9 @@ func (c *Controller) run(ctx context.Context, cmd *command, b *behind) (*keeper,
 	if err != nil {
 		return nil, fmt.Errorf("%s", b.masks.hide(err.Error()))
 	}
-	p.mask(b.masks)
-	return p.run(ctx, cmd.name, b.masks)
+	b.masks.passed(p)
+	p.Hide = b.masks.hide
+	return p.Run(ctx)
 }
 
 // An unsupportedError says in plain words that there is no way for something.

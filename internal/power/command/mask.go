@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/program"
 )
 
 // masks are texts that must not be shown.
@@ -28,13 +29,13 @@ func (c *command) mask(m masks, vars map[string]string) {
 	}
 }
 
-// mask adds the expanded texts that are handed over hidden, and their lines.
-func (p *program) mask(m masks) {
-	for _, v := range p.env {
+// passed adds the expanded texts that are handed over hidden, and their lines.
+func (m masks) passed(p *program.Program) {
+	for _, v := range p.Env {
 		_, value, _ := strings.Cut(v, "=")
 		m.add(value)
 	}
-	for line := range strings.Lines(p.stdin) {
+	for line := range strings.Lines(p.Stdin) {
 		m.add(line)
 	}
 }
@@ -85,11 +86,4 @@ func (m masks) hide(s string) string {
 // secrets.
 func (m masks) excerpt(s string) string {
 	return pxepilot.Quote(strings.TrimSpace(m.hide(s)))
-}
-
-// lastLine is an excerpt of the last line that says anything, which is where
-// programs say what went wrong.
-func (m masks) lastLine(s string) string {
-	s = strings.TrimSpace(m.hide(s))
-	return m.excerpt(s[strings.LastIndexByte(s, '\n')+1:])
 }

@@ -10,6 +10,7 @@ import (
 	"text/template/parse"
 
 	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/program"
 )
 
 // mostExpanded bounds a text once it is expanded: the longest argument that the
@@ -177,28 +178,28 @@ func (b *bounded) Write(p []byte) (int, error) {
 }
 
 // expand makes a program of a command.
-func (c *command) expand(vars map[string]string) (*program, error) {
-	p := &program{}
+func (c *command) expand(vars map[string]string) (*program.Program, error) {
+	p := &program.Program{Name: c.name}
 	for i := range c.words {
 		s, err := c.words[i].expand(vars)
 		if err != nil {
 			return nil, err
 		}
-		p.argv = append(p.argv, s)
+		p.Words = append(p.Words, s)
 	}
 	for i := range c.env {
 		s, err := c.env[i].value.expand(vars)
 		if err != nil {
 			return nil, err
 		}
-		p.env = append(p.env, c.env[i].name+"="+s)
+		p.Env = append(p.Env, c.env[i].name+"="+s)
 	}
 	if c.stdin != nil {
 		s, err := c.stdin.expand(vars)
 		if err != nil {
 			return nil, err
 		}
-		p.stdin = s
+		p.Stdin = s
 	}
 	return p, nil
 }
@@ -241,7 +242,7 @@ func compileCommand(name string, c Command) (*command, []Problem) {
 		}
 		return cmd, problems
 	}
-	words, err := split(c.Cmd)
+	words, err := program.Split(c.Cmd)
 	if err != nil {
 		problems = append(problems, Problem{Where: name + ".cmd", Text: err.Error()})
 	}

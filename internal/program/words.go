@@ -1,4 +1,4 @@
-package command
+package program
 
 import (
 	"errors"
@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// split splits a command line into words as a POSIX shell does (XCU 2.2, 2.3):
+// Split splits a command line into words as a POSIX shell does (XCU 2.2, 2.3):
 // at blanks, unless they are in quotes or behind a backslash. Whatever else a
 // shell would do is an error, for no shell runs: words that quietly mean
 // something else than they seem to are worse. Patterns such as "*" are taken as
 // they are.
-func split(line string) ([]string, error) {
+func Split(line string) ([]string, error) {
 	if strings.IndexByte(line, 0) >= 0 {
 		return nil, errors.New("holds a NUL character")
 	}

@@ -1,4 +1,4 @@
-package command
+package program
 
 import (
 	"os/exec"
@@ -29,7 +29,7 @@ func TestSplit(t *testing.T) {
 		{"a#b *? [x] ~ {a,b} 5$ $ 100$%", []string{"a#b", "*?", "[x]", "~", "{a,b}", "5$", "$", "100$%"}},
 		{"échec\xff", []string{"échec\xff"}},
 	} {
-		got, err := split(tt.line)
+		got, err := Split(tt.line)
 		if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
 			t.Errorf("%q: %v (-want +got)\n%s", tt.line, err, diff)
 		}
@@ -66,7 +66,7 @@ func TestSplitRefuses(t *testing.T) {
 		"\\\n":           "",
 		"a {{.x | html}": none,
 	} {
-		words, err := split(line)
+		words, err := Split(line)
 		if want == "" && len(words) > 1 {
 			t.Errorf("%q: %q", line, words)
 		}
@@ -89,7 +89,7 @@ func TestSplitUndoesQuoting(t *testing.T) {
 				},
 			}).Draw(t, "quotes")(w))
 		}
-		got, err := split(strings.Join(line, " "))
+		got, err := Split(strings.Join(line, " "))
 		if err != nil || !cmp.Equal(words, got) {
 			t.Fatalf("%q: %q, %v", line, got, err)
 		}
@@ -106,7 +106,7 @@ func FuzzSplit(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		words, err := split(line)
+		words, err := Split(line)
 		if err != nil {
 			return
 		}

@@ -33,7 +33,8 @@ type BootSite struct {
 var bootSites atomic.Int32
 
 // NewBootSite makes a site without machines and loaders. offer is what DHCP says
-// to machines, in lines of dnsmasq's, such as "dhcp-boot=pxelinux.0".
+// to machines, in lines of dnsmasq's, such as "dhcp-boot=pxelinux.0"; SERVER in
+// them is the address of the server's machine.
 func NewBootSite(t testing.TB, server TFTPServer, offer ...string) *BootSite {
 	t.Helper()
 	NeedNamespaces(t)
@@ -88,7 +89,7 @@ func (s *BootSite) dhcpFile(t testing.TB, offer []string) string {
 	t.Helper()
 	net4 := strings.TrimSuffix(s.Address, "1")
 	file := filepath.Join(s.dir(), "dnsmasq.conf")
-	Write(t, file, strings.Join(append([]string{
+	Write(t, file, strings.ReplaceAll(strings.Join(append([]string{
 		"port=0",
 		"interface=" + s.bridge.Attrs().Name,
 		"bind-interfaces",
@@ -103,20 +104,20 @@ func (s *BootSite) dhcpFile(t testing.TB, offer []string) string {
 		"dhcp-option=encap:175,176,1b",
 		"dhcp-range=" + s.prefix6() + ",ra-only",
 		"enable-ra",
-	}, offer...), "\n")+"\n")
+	}, offer...), "\n")+"\n", "SERVER", s.Address))
 	return file
 }
 
-// reserve has the DHCP server give a network card always the same address.
-func (s *BootSite) reserve(t testing.TB, mac, address string) {
+// reserve has the DHCP server know a machine, by all of its network cards.
+func (s *BootSite) reserve(t testing.TB, m *Machine) {
 	t.Helper()
-	file := filepath.Join(s.dir(), "dhcp", address)
+	file := filepath.Join(s.dir(), "dhcp", m.Name)
 	mark := s.dhcp.Mark()
-	Write(t, file+"~", mac+","+address+"\n") // a name that dnsmasq does not read
+	Write(t, file+"~", strings.Join(m.MACs, ",")+","+m.IP+"\n") // a name that dnsmasq does not read
 	if err := os.Rename(file+"~", file); err != nil {
 		t.Fatal(err)
 	}
-	s.dhcp.WaitAfter(t, mark, file)
+	s.dhcp.WaitAfter(t, mark, "read "+file)
 }
 
 // Put copies files into the TFTP root, as a person who installs a boot loader.

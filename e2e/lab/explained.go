@@ -64,7 +64,8 @@ func (m *Machine) search(e apiv1.Explanation) (apiv1.Search, error) {
 // compare says what was asked otherwise than explained. A name that is repeated at
 // once counts once: some loaders ask twice. What no search names is left out if it
 // is a file of the root that is no link: the loader's own, and what it boots. What
-// no search names and what is not there is a search that was not explained.
+// no search names and what is not there is a search that was not explained. Only
+// where the explanation says that it does not know a name may that be left out.
 func compare(s apiv1.Search, requests []Request, ownFile func(name string) bool) error {
 	want := slices.DeleteFunc(slices.Clone(s.Asks), func(a apiv1.Ask) bool { return !a.Asked })
 	var last string
@@ -76,19 +77,24 @@ func compare(s apiv1.Search, requests []Request, ownFile func(name string) bool)
 		last = name
 		named := func(a apiv1.Ask) bool { return names(a, name) }
 		switch {
-		case len(want) > 0 && names(want[0], name):
-			want = want[1:]
 		case slices.ContainsFunc(s.Asks, named):
-			return fmt.Errorf("it asked for %s, out of turn", name)
+			next := slices.IndexFunc(want, func(a apiv1.Ask) bool { return !unsure(a) || named(a) })
+			if next < 0 || !named(want[next]) {
+				return fmt.Errorf("it asked for %s, out of turn", name)
+			}
+			want = want[next+1:]
 		case !ownFile(name):
 			return fmt.Errorf("it asked for %s, which is not explained", name)
 		}
 	}
-	if len(want) > 0 {
-		return fmt.Errorf("it did not ask for %s", strings.Join(append(want[0].Paths, want[0].Pattern), " "))
+	if want = slices.DeleteFunc(want, unsure); len(want) > 0 {
+		return fmt.Errorf("it did not ask for %s", strings.Join(want[0].Paths, " or "))
 	}
 	return nil
 }
+
+// unsure says whether it is not known that the machine asks, or for what.
+func unsure(a apiv1.Ask) bool { return a.Pattern != "" }
 
 // httpTFTP is where the server has the files of the TFTP root.
 var httpTFTP = regexp.MustCompile("^tftp/+")
@@ -110,11 +116,14 @@ func nameIn(s apiv1.Search, r Request) string {
 	return httpTFTP.ReplaceAllString(name, "")
 }
 
-// names says whether a name is one of those of an ask.
+// names says whether a name is one of those of an ask. In patterns, what is not
+// known is in angle brackets.
 func names(a apiv1.Ask, name string) bool {
 	if slices.Contains(a.Paths, name) {
 		return true
 	}
-	matches, err := filepath.Match(a.Pattern, name)
-	return a.Unknown && err == nil && matches
+	form := unknown.ReplaceAllString(regexp.QuoteMeta(a.Pattern), "[^/]+")
+	return a.Pattern != "" && regexp.MustCompile("^"+form+"$").MatchString(name)
 }
+
+var unknown = regexp.MustCompile("<[^>]*>")

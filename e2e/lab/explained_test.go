@@ -11,6 +11,8 @@ func TestCompare(t *testing.T) {
 	s := apiv1.Search{Asks: []apiv1.Ask{
 		{Paths: []string{"cfg/u1", "cfg/u2"}, By: "uuid", Asked: true},
 		{Paths: []string{"cfg/mac"}, By: "mac", Asked: true},
+		{Pattern: "cfg/default-<arch>", By: "default", Asked: true},
+		{Pattern: "cfg/default-<arch>-<board>", By: "default", Asked: true},
 		{Paths: []string{"cfg/default"}, By: "default"},
 	}}
 	there := map[string]bool{"loader": true, "kernel": true}
@@ -18,6 +20,9 @@ func TestCompare(t *testing.T) {
 		{"loader cfg/u1 cfg/mac kernel", ""},
 		{"loader loader cfg/u2 cfg/mac cfg/mac kernel kernel", ""},
 		{"cfg/u1 loader //cfg/mac", ""},
+		{"cfg/u1 cfg/mac cfg/default-arm-qemu", ""},
+		{"cfg/u1 cfg/mac cfg/default-arm-qemu cfg/default-arm", "cfg/default-arm, out of turn"},
+		{"cfg/u1 cfg/default-arm cfg/mac", "cfg/default-arm, out of turn"},
 		{"loader cfg/mac", "cfg/mac, out of turn"},
 		{"loader cfg/u1", "did not ask for cfg/mac"},
 		{"", "did not ask for cfg/u1"},

@@ -17,10 +17,10 @@ import (
 
 // A Machine is an emulated one: a host of the site that really boots.
 type Machine struct {
-	Host          // as the site's file describes it
-	IPs  []string // that DHCP gives its network cards
-	Dir  string   // of its own files
-	Disk string   // the file that is its disk; empty for none
+	Host        // as the site's file describes it
+	IP   string // that DHCP gives it, whichever network card asks
+	Dir  string // of its own files
+	Disk string // the file that is its disk; empty for none
 
 	site     *BootSite
 	firmware Firmware
@@ -61,7 +61,8 @@ func NICs(n int) Option { return func(m *Machine) { m.MACs = make([]string, n) }
 // too, is up to Facts.
 func UUID(uuid string) Option { return Args("-uuid", uuid) }
 
-// Facts are keys of the host in the site's file, and their values.
+// Facts are keys of the host in the site's file, and their values; its address is
+// there by itself.
 func Facts(yaml string) Option { return func(m *Machine) { m.Facts = yaml } }
 
 // Args are further arguments of QEMU.
@@ -81,12 +82,13 @@ func (s *BootSite) Machine(t testing.TB, name string, f Firmware, options ...Opt
 	MakeDir(t, m.Dir)
 	n := len(s.machines) + 1
 	s.machines = append(s.machines, m)
+	m.IP = fmt.Sprintf("10.77.%d.%d", s.number, 10*n)
+	m.Facts = strings.TrimPrefix(m.Facts+", ip: "+m.IP, ", ")
 	for i := range m.MACs {
 		m.MACs[i] = fmt.Sprintf("52:54:00:ab:%02x:%02x", i, n)
-		m.IPs = append(m.IPs, fmt.Sprintf("10.77.%d.%d", s.number, 10*n+i))
-		s.reserve(t, m.MACs[i], m.IPs[i])
 		m.plug(t, i)
 	}
+	s.reserve(t, m)
 	testenv.Need(t, f(t, m)[0])
 	Write(t, m.serial(), "")
 	if m.Disk != "" {

@@ -16,6 +16,7 @@ func (r *reader) check(site fields) {
 	inside := r.checkDirectory()
 	r.checkBMCs(r.checkHosts())
 	r.checkAdapters()
+	r.checkDeploy(site)
 	r.checkFiles()
 	r.checkLoaders(inside)
 	r.checkLinks(inside)

@@ -33,14 +33,22 @@ type Config struct {
 	Adapters       []pxepilot.Adapter
 	TFTP           TFTP
 	Configuration  Configuration
+	Deploy         Deploy
 	Server         Server
 	Warnings       []Problem // what is allowed but hardly meant
 }
 
 // TFTP is the section of that name.
 type TFTP struct {
-	Root          string // absolute, as the file system here sees it
-	AbsoluteLinks bool   // make links with absolute targets
+	Root          string   // absolute, as the file system here sees it
+	AbsoluteLinks bool     // make links with absolute targets
+	Addresses     []string // host:port of each TFTP server that machines boot from
+}
+
+// Deploy is the section of that name.
+type Deploy struct {
+	Verify      bool   // see what the TFTP servers give after each deploy
+	AfterSwitch string // command to run after each change of links; empty for none
 }
 
 // Configuration is the section of that name.

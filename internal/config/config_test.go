@@ -170,6 +170,12 @@ func TestReferenceIsWhole(t *testing.T) {
 	}, got.Server); d != "" {
 		t.Error(d)
 	}
+	if d := cmp.Diff([]string{"10.0.0.2:69", "tftp2.example.net:69"}, got.TFTP.Addresses); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(Deploy{AfterSwitch: "rsync -a --delete-after /srv/tftp/ tftp2.example.net::tftp"}, got.Deploy); d != "" {
+		t.Error(d)
+	}
 	if d := cmp.Diff([]string{"boot/grub/grub.cfg-01-{mac}"}, got.Configuration.Bootloaders[1].Links); d != "" {
 		t.Error(d)
 	}
@@ -196,6 +202,7 @@ host_management_adapters:
     power_status: {cmd: a, pattern_on: a, pattern_off: b, qqqqqqqqqqqq: 1}
     power_on: {cmd: a, qqqqqqqqqqqq: 1}
 tftp: {root: /a, qqqqqqqqqqqq: 1}
+deploy: {qqqqqqqqqqqq: 1}
 configuration: {directory: /a/b, qqqqqqqqqqqq: 1, bootloaders: [{name: grub, qqqqqqqqqqqq: 1}]}
 server: {qqqqqqqqqqqq: 1, tls: {certificate: a, key: b, qqqqqqqqqqqq: 1}}
 `))
@@ -210,7 +217,7 @@ server: {qqqqqqqqqqqq: 1, tls: {certificate: a, key: b, qqqqqqqqqqqq: 1}}
 		}
 		keys = append(keys, strings.Split(list, ", ")...)
 	}
-	if len(keys) < 78 {
+	if len(keys) < 82 {
 		t.Fatalf("only %d keys", len(keys))
 	}
 	return keys

@@ -25,6 +25,8 @@ type reader struct {
 
 	hostsDirectory place // of the key
 	directoryAt    place // of configuration.directory
+	verifyAt       place // of deploy.verify
+	addressed      bool  // there is a tftp.address, be it right or wrong
 
 	commands Commands // what knows of adapters' commands
 	files    []file

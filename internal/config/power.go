@@ -7,14 +7,17 @@ import (
 	"github.com/pxe-pilot/pxe-pilot"
 )
 
-// Commands are what the room that runs adapters' commands knows about them: how
-// their words are split, what templates and patterns are right.
+// Commands are what the rooms that run commands know about them: how their words
+// are split, what templates and patterns are right.
 type Commands struct {
 	// Adapter tells what is wrong with an adapter, whatever host uses it.
 	Adapter func(pxepilot.Adapter) []Remark
 	// Host tells which variables its templates name that neither it defines nor
 	// a host with these variables, and an address or none.
 	Host func(a pxepilot.Adapter, vars []pxepilot.Var, address bool) []Remark
+	// Words tells what is wrong with a command line that is no template; the
+	// message goes on behind its key.
+	Words func(line string) error
 }
 
 // A Remark is about a part of an adapter.
@@ -24,7 +27,7 @@ type Remark struct {
 	Warning bool   // it is unwise, not wrong
 }
 
-// WithCommands has Load check the adapters' commands as well.
+// WithCommands has Load check the commands as well.
 func WithCommands(c Commands) Option { return func(r *reader) { r.commands = c } }
 
 // checkBMCs warns of BMCs that are of several hosts, and of those that have the

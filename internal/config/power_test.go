@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"net/netip"
@@ -41,6 +42,12 @@ var words = Commands{
 			}
 		})
 		return remarks
+	},
+	Words: func(line string) error {
+		if strings.Contains(line, "BROKEN") {
+			return errors.New("is broken")
+		}
+		return nil
 	},
 }
 

@@ -25,6 +25,7 @@ func (r *reader) site() fields {
 		}},
 		{key: "tftp", read: r.tftp},
 		{key: "configuration", read: r.configuration},
+		{key: "deploy", read: r.deploy},
 		{key: "server", read: r.server},
 	}
 }
@@ -34,6 +35,7 @@ func (r *reader) tftp(n *yaml.Node) {
 	f := fields{
 		{key: "root", read: func(v *yaml.Node) { t.Root = r.absolute(v, "tftp.root") }},
 		{key: "links", read: func(v *yaml.Node) { t.AbsoluteLinks = r.choice(v, "links", "relative", "absolute") == "absolute" }},
+		{key: "address", read: r.tftpAddresses},
 	}
 	if r.object(n, "tftp", f) && f.at("root") == nil {
 		r.wrong(n, "tftp has no root; add the directory that the TFTP server serves")

@@ -47,6 +47,8 @@ type Pilot struct {
 	sweep      sweep
 	afterwards turnstile                          // for AfterSwitch
 	addresses  atomic.Pointer[pxepilot.PowerView] // as told last
+	owned      atomic.Pointer[ownedLinks]
+	fetches    fetches
 }
 
 // Options are what not every Pilot has.

@@ -13,6 +13,7 @@ import (
 	"github.com/pxe-pilot/pxe-pilot/internal/config"
 	"github.com/pxe-pilot/pxe-pilot/internal/pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/power/command"
+	"github.com/pxe-pilot/pxe-pilot/internal/program"
 	"github.com/pxe-pilot/pxe-pilot/internal/tftproot"
 	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
 )
@@ -72,6 +73,10 @@ func load(path string) (*config.Config, error) {
 		Host: func(a pxepilot.Adapter, vars []pxepilot.Var, address bool) []config.Remark {
 			return remarks(command.Unknown(adapter(a), values(vars), address))
 		},
+		Words: func(line string) error {
+			_, err := program.Split(line)
+			return err
+		},
 	}))
 }
 
@@ -94,8 +99,19 @@ func assemble(c *config.Config, log *slog.Logger) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
+	servers, err := tftpServers(c.TFTP)
+	if err != nil {
+		return nil, err
+	}
+	after, err := afterSwitch(c)
+	if err != nil {
+		return nil, err
+	}
 	s := &state{
-		site:     &pilot.Site{Inventory: inv, Bootloaders: loaders, Declared: len(c.Configuration.Bootloaders) > 0, Root: root},
+		site: &pilot.Site{
+			Inventory: inv, Bootloaders: loaders, Declared: len(c.Configuration.Bootloaders) > 0, Root: root,
+			Files: root, Servers: servers, Verify: c.Deploy.Verify, AfterSwitch: after,
+		},
 		root:     root,
 		server:   c.Server,
 		adapters: make(map[string]pxepilot.Adapter, len(c.Adapters)),

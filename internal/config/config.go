@@ -62,6 +62,7 @@ type Server struct {
 	Port         int      // TCP; 0 lets the system choose
 	Address      string   // to listen on; empty means all
 	AllowedHosts []string // further names that requests may be addressed to
+	Boot         bool     // serve machines what they boot
 	TLS          *TLS     // nil for plain HTTP
 }
 
@@ -120,7 +121,7 @@ type Option func(*reader)
 
 func load(path string, piece int, options ...Option) (*Config, error) {
 	r := &reader{
-		config: &Config{Path: path, Server: Server{Port: 3478}},
+		config: &Config{Path: path, Server: Server{Port: 3478, Boot: true}},
 		piece:  piece,
 	}
 	for _, o := range options {

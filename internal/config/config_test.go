@@ -75,7 +75,7 @@ func TestSeed(t *testing.T) {
 		},
 		TFTP:          TFTP{Root: "/var/tftp"},
 		Configuration: Configuration{Directory: "/var/tftp/pxelinux.cfg/conf"},
-		Server:        Server{Port: 3478},
+		Server:        Server{Port: 3478, Boot: true},
 	}
 	if d := cmp.Diff(want, got, equal); d != "" {
 		t.Error(d)
@@ -165,7 +165,7 @@ func TestReferenceIsWhole(t *testing.T) {
 	}
 	dir := filepath.Dir(got.Path)
 	if d := cmp.Diff(Server{
-		Port: 3478, Address: "127.0.0.1", AllowedHosts: []string{"pxe.example.net"},
+		Port: 3478, Address: "127.0.0.1", AllowedHosts: []string{"pxe.example.net"}, Boot: true,
 		TLS: &TLS{Certificate: filepath.Join(dir, "tls/server.pem"), Key: filepath.Join(dir, "tls/server.key")},
 	}, got.Server); d != "" {
 		t.Error(d)
@@ -317,6 +317,16 @@ hosts:
 	for i, h := range got.Hosts {
 		if d := cmp.Diff(want[i], h.IPMI, equal); d != "" {
 			t.Error(h.Name, d)
+		}
+	}
+}
+
+func TestServerBoot(t *testing.T) {
+	const site = "hosts: []\ntftp: {root: /srv/tftp}\nconfiguration: {directory: /srv/tftp/c}\n"
+	for server, want := range map[string]bool{"": true, "server: {port: 1}": true, "server: {boot: true}": true, "server: {boot: false}": false} {
+		got, err := Load(write(t, "c.yml", site+server))
+		if err != nil || got.Server.Boot != want {
+			t.Errorf("%s: %v, %v", server, got.Server.Boot, err)
 		}
 	}
 }

@@ -145,6 +145,7 @@ func (r *reader) server(n *yaml.Node) {
 				}
 			})
 		}},
+		{key: "boot", read: func(v *yaml.Node) { s.Boot = r.choice(v, "server.boot", "true", "false") == "true" }},
 		{key: "tls", read: r.tls},
 	})
 }

@@ -20,9 +20,12 @@ type Search struct {
 	MAC        MAC
 	Source     string // what says that the loader asks so
 	Setup      *Setup // what must be there besides for the loader to ask so; nil for nothing
-	Asks       []Ask  // all of the order, whatever wins
+	// Asks are all of the order, whatever wins. Where a script has to lead on (ByScript)
+	// and is missing, or does not, there are no further ones.
+	Asks []Ask
 	// Wins is the index in Asks of what the machine gets; -1 where nothing is left
-	// and the loader stops, or does what it does by itself.
+	// and the loader stops, or does what it does by itself. The machine asks for all
+	// before it, but for some that are Unknown.
 	Wins int
 	// InChroot is Wins for a TFTP server that is locked into the root, which finds
 	// nothing behind links that are absolute or leave the root.
@@ -41,8 +44,11 @@ type Ask struct {
 	// of a UUID.
 	Paths []string
 	By    AskedBy
-	// Unknown says that the host's entry does not tell what the name is made of.
-	// Then Pattern is its form, and Paths are those that exist and could be it.
+	// Unknown says that it is not known what the machine asks for here, or whether it
+	// does: the host's entry does not tell what the name is made of, or it depends on
+	// what is not in the TFTP root (Note). Then Pattern is its form, with what is not
+	// known in angle brackets, and Paths are those that exist and could be it, such as
+	// names of no other host. It never wins.
 	Unknown bool
 	Pattern string
 	Found   Found
@@ -84,7 +90,7 @@ const (
 type Setup struct {
 	Path string // below the TFTP root; empty where that is the site's choice
 	Text string // what belongs there
-	Done bool   // it is there, as far as can be told
+	Done bool   // it is there, as far as can be told; never where Path is empty
 }
 
 // A Verification is what one TFTP server really gave for a search.

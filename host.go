@@ -3,6 +3,7 @@ package pxepilot
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -93,6 +94,16 @@ func (u UUID) IsZero() bool { return u == UUID{} }
 // String is the lower-case form that loaders ask for.
 func (u UUID) String() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:])
+}
+
+// Swapped is the UUID with its first three fields in the other byte order. SMBIOS
+// has them little-endian since 2.6 (section 7.2.1), which who prints it undoes and
+// who sends it on by DHCP (RFC 4578 section 2.3) does not.
+func (u UUID) Swapped() UUID {
+	slices.Reverse(u[0:4])
+	slices.Reverse(u[4:6])
+	slices.Reverse(u[6:8])
+	return u
 }
 
 // Inventory is an immutable set of hosts, found by name and by MAC address.

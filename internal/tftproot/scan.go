@@ -217,19 +217,24 @@ func kindOf(d *dir, name string) (fs.FileMode, error) {
 	if err := again(func() error { return unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
 		return 0, err
 	}
-	switch st.Mode & unix.S_IFMT {
+	return typeOf(st.Mode), nil
+}
+
+// typeOf is the type in a mode of stat(2), as fs.FileMode has it.
+func typeOf(mode uint32) fs.FileMode {
+	switch mode & unix.S_IFMT {
 	case unix.S_IFREG:
-		return 0, nil
+		return 0
 	case unix.S_IFDIR:
-		return fs.ModeDir, nil
+		return fs.ModeDir
 	case unix.S_IFLNK:
-		return fs.ModeSymlink, nil
+		return fs.ModeSymlink
 	case unix.S_IFIFO:
-		return fs.ModeNamedPipe, nil
+		return fs.ModeNamedPipe
 	case unix.S_IFSOCK:
-		return fs.ModeSocket, nil
+		return fs.ModeSocket
 	}
-	return fs.ModeDevice, nil
+	return fs.ModeDevice
 }
 
 // obstacle names what is not a regular file, and so cannot be kept beside a link

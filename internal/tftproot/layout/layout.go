@@ -1,11 +1,13 @@
 // Package layout computes names: which links below the TFTP root belong to a
-// host, for each bootloader. It is pure; whoever does I/O asks it where.
+// host, for each bootloader, and what its machine asks for, in order, until it gets
+// something (search.go). It is pure; whoever does I/O asks it where.
 //
 // A new bootloader is one entry in Table. A loader whose machines ask for other
 // names than the table's gets them by the templates of the configuration file.
 package layout
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -13,30 +15,6 @@ import (
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
-
-// Table holds the link of each known kind of bootloader, below the TFTP root.
-var Table = []struct {
-	Kind pxepilot.Kind
-	Link string
-}{
-	// PXELINUX tries the UUID, then "01-" (the ARP hardware type of Ethernet)
-	// and the MAC address in lower case, then the IP address in hexadecimal,
-	// then "default" (SYSLINUX wiki, PXELINUX, "Configuration").
-	{"pxelinux", "pxelinux.cfg/01-{mac}"},
-	// syslinux.efi looks for the same names as pxelinux.0.
-	{"syslinux", "pxelinux.cfg/01-{mac}"},
-	// U-Boot's "pxe get" does, too (U-Boot documentation, README.pxe).
-	{"uboot", "pxelinux.cfg/01-{mac}"},
-	// The images of grub-mknetdir ask for $prefix/grub.cfg-01-<mac> first (GRUB
-	// manual, "Network"; grub-core/net/net.c, grub_net_search_config_file).
-	{"grub", "boot/grub/grub.cfg-01-{mac}"},
-	// Debian's signed GRUB only asks for grub/grub.cfg; a stub there goes on to
-	// this path.
-	{"grub-signed", "grub/host/01-{mac}"},
-	// iPXE asks for what its script says; ${net0/mac:hexhyp} is the MAC address
-	// in lower case with dashes (iPXE documentation, "Settings").
-	{"ipxe", "ipxe/01-{mac}.ipxe"},
-}
 
 // Default is the loader of a site that declares none.
 const Default = "pxelinux"
@@ -66,9 +44,14 @@ const MaxBase = pxepilot.MaxName - len(TempPrefix) - TxLen - 1
 
 // A Loader is a bootloader with its templates compiled.
 type Loader struct {
-	Name      string
-	Directory bool // its configurations are directories
-	templates []template
+	Name       string
+	Directory  bool // its configurations are directories
+	templates  []template
+	row        *Row
+	file       string     // that machines fetch it from, below the TFTP root; empty when not told
+	configPath string     // where it looks, below the TFTP root; empty when not told
+	unnamed    []template // that the loader does not ask for by itself
+	steps      []step
 }
 
 // A Name is one link of a host.
@@ -87,7 +70,7 @@ func Compile(b pxepilot.Bootloader) (Loader, error) {
 	if err != nil {
 		return Loader{}, err
 	}
-	l := Loader{Name: b.Name, Directory: b.Kind == pxepilot.Directory}
+	l := Loader{Name: b.Name, Directory: b.Kind == pxepilot.Directory, row: rowOf(b), file: below(b.File), configPath: below(b.ConfigPath)}
 	seen := map[string]bool{}
 	for _, link := range links {
 		t, err := parse(link)
@@ -100,46 +83,38 @@ func Compile(b pxepilot.Bootloader) (Loader, error) {
 		seen[t.String()] = true
 		l.templates = append(l.templates, t)
 	}
+	l.prepare()
 	return l, nil
 }
 
 // Links returns the link templates of a bootloader: its own, or those that the
 // table has for its kind or name.
 func Links(b pxepilot.Bootloader) ([]string, error) {
-	if len(b.Links) > 0 {
-		if _, known := lookup(b.Kind); b.Kind != "" && b.Kind != pxepilot.Directory && !known {
-			return nil, unknownKind(b.Kind)
-		}
+	row := rowOf(b)
+	switch {
+	case row.Kind != b.Kind && b.Kind != "":
+		return nil, fmt.Errorf("unknown kind %s (want %s)%s",
+			pxepilot.Quote(string(b.Kind)), oneOf(Kinds()), pxepilot.DidYouMean(string(b.Kind), Kinds()))
+	case len(b.Links) > 0:
 		return b.Links, nil
+	case row.Link != "":
+		return []string{row.Link}, nil
+	case row.Kind != "":
+		return nil, fmt.Errorf("bootloader %s of kind %s needs a link, such as \"{serial}\" or \"{mac}\"", pxepilot.Quote(b.Name), row.Kind)
 	}
-	if b.Kind == pxepilot.Directory {
-		return nil, fmt.Errorf("bootloader %s of kind directory needs a link, such as \"{serial}\" or \"{mac}\"", pxepilot.Quote(b.Name))
-	}
-	if b.Kind != "" {
-		if link, ok := lookup(b.Kind); ok {
-			return []string{link}, nil
-		}
-		return nil, unknownKind(b.Kind)
-	}
-	if link, ok := lookup(pxepilot.Kind(b.Name)); ok {
-		return []string{link}, nil
-	}
-	return nil, fmt.Errorf("bootloader %s needs a kind (%s, directory) or a link%s",
+	return nil, fmt.Errorf("bootloader %s needs a kind (%s) or a link%s",
 		pxepilot.Quote(b.Name), strings.Join(Kinds(), ", "), pxepilot.DidYouMean(b.Name, Kinds()))
 }
 
-func lookup(k pxepilot.Kind) (string, bool) {
-	for _, row := range Table {
-		if row.Kind == k {
-			return row.Link, true
+// rowOf finds what is known of a bootloader by its kind, or else by its name.
+func rowOf(b pxepilot.Bootloader) *Row {
+	kind := cmp.Or(b.Kind, pxepilot.Kind(b.Name))
+	for i := range Table {
+		if Table[i].Kind == kind && (b.Kind != "" || kind != pxepilot.Directory) {
+			return &Table[i]
 		}
 	}
-	return "", false
-}
-
-func unknownKind(k pxepilot.Kind) error {
-	return fmt.Errorf("unknown kind %s (want %s or directory)%s",
-		pxepilot.Quote(string(k)), strings.Join(Kinds(), ", "), pxepilot.DidYouMean(string(k), append(Kinds(), "directory")))
+	return &custom
 }
 
 // Kinds lists the kinds of the table.
@@ -149,6 +124,11 @@ func Kinds() []string {
 		kinds[i] = string(row.Kind)
 	}
 	return kinds
+}
+
+func oneOf(list []string) string {
+	last := len(list) - 1
+	return strings.Join(list[:last], ", ") + " or " + list[last]
 }
 
 // Templates returns the loader's link templates.
@@ -164,13 +144,7 @@ func (l Loader) Templates() []string {
 func (l Loader) Dirs() []string {
 	var dirs []string
 	for _, t := range l.templates {
-		found := false
-		for _, d := range dirs {
-			found = found || d == t.dir
-		}
-		if !found {
-			dirs = append(dirs, t.dir)
-		}
+		dirs = appendNew(dirs, t.dir)
 	}
 	return dirs
 }
@@ -263,11 +237,12 @@ func (l Loader) Matches(dir, base string) bool {
 // loaderNames are the names that PXELINUX, U-Boot and GRUB ask for in their own
 // directory: the default (U-Boot's also by architecture, its CONFIG_SYS_ARCH), the
 // MAC address, the IP address in hexadecimal, shortened digit by digit, the UUID.
-var loaderNames = regexp.MustCompile(`^(default(-(arc|arm|m68k|microblaze|mips|nios2|powerpc|riscv|sandbox|sh|x86|xtensa)(-.*)?)?|` +
+var loaderNames = regexp.MustCompile(`^(default(-` + archForm + `(-.*)?)?|` +
 	`01-` + macDashed + `|[0-9A-F]{1,8}|` + uuidForm + `|` +
 	`grub\.cfg|grub\.cfg-01-` + macDashed + `|grub\.cfg-[0-9A-F]{1,8})$`)
 
 const (
+	archForm  = `(?:arc|arm|m68k|microblaze|mips|nios2|powerpc|riscv|sandbox|sh|x86|xtensa)`
 	macDashed = `[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}`
 	macColons = `[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}`
 	macBare   = `[0-9A-Fa-f]{12}`

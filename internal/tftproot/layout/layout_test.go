@@ -54,6 +54,9 @@ func TestTable(t *testing.T) {
 	}
 	got := map[pxepilot.Kind][]string{}
 	for _, row := range layout.Table {
+		if row.Link == "" {
+			continue
+		}
 		byName := compile(t, pxepilot.Bootloader{Name: string(row.Kind)})
 		byKind := compile(t, pxepilot.Bootloader{Name: "anything", Kind: row.Kind})
 		got[row.Kind] = paths(t, byName, host)
@@ -229,6 +232,9 @@ func TestReserved(t *testing.T) {
 
 func TestEveryLinkIsReserved(t *testing.T) {
 	for _, row := range layout.Table {
+		if row.Link == "" {
+			continue
+		}
 		l := compile(t, pxepilot.Bootloader{Name: string(row.Kind)})
 		for _, p := range paths(t, l, host) {
 			if !l.Reserved(path.Base(p)) {

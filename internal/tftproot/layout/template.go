@@ -26,21 +26,22 @@ type part struct {
 type placeholder struct {
 	name   string
 	perMAC bool
+	by     pxepilot.AskedBy
 	form   string // a regular expression of what it may become
 	value  func(h *pxepilot.Host, m pxepilot.MAC) (string, error)
 }
 
 var placeholders = []placeholder{
-	{"mac", true, macDashed, func(_ *pxepilot.Host, m pxepilot.MAC) (string, error) { return m.Dashed(), nil }},
-	{"mac:colon", true, macColons, func(_ *pxepilot.Host, m pxepilot.MAC) (string, error) { return m.String(), nil }},
-	{"mac:bare", true, macBare, func(_ *pxepilot.Host, m pxepilot.MAC) (string, error) { return m.Bare(), nil }},
-	{"uuid", false, uuidForm, func(h *pxepilot.Host, _ pxepilot.MAC) (string, error) {
+	{"mac", true, pxepilot.ByMAC, macDashed, func(_ *pxepilot.Host, m pxepilot.MAC) (string, error) { return m.Dashed(), nil }},
+	{"mac:colon", true, pxepilot.ByMAC, macColons, func(_ *pxepilot.Host, m pxepilot.MAC) (string, error) { return m.String(), nil }},
+	{"mac:bare", true, pxepilot.ByMAC, macBare, func(_ *pxepilot.Host, m pxepilot.MAC) (string, error) { return m.Bare(), nil }},
+	{"uuid", false, pxepilot.ByUUID, uuidForm, func(h *pxepilot.Host, _ pxepilot.MAC) (string, error) {
 		if h.UUID.IsZero() {
 			return "", missing(h, "uuid")
 		}
 		return h.UUID.String(), nil
 	}},
-	{"serial", false, `.+`, func(h *pxepilot.Host, _ pxepilot.MAC) (string, error) {
+	{"serial", false, pxepilot.BySerial, `.+`, func(h *pxepilot.Host, _ pxepilot.MAC) (string, error) {
 		if h.Serial == "" {
 			return "", missing(h, "serial")
 		}
@@ -49,7 +50,7 @@ var placeholders = []placeholder{
 		}
 		return h.Serial, nil
 	}},
-	{"name", false, `.+`, func(h *pxepilot.Host, _ pxepilot.MAC) (string, error) { return h.Name, nil }},
+	{"name", false, pxepilot.ByName, `.+`, func(h *pxepilot.Host, _ pxepilot.MAC) (string, error) { return h.Name, nil }},
 }
 
 func missing(h *pxepilot.Host, fact string) error {
@@ -162,6 +163,16 @@ func (t template) perMAC() bool {
 		}
 	}
 	return false
+}
+
+// by is the first of what the link is named after.
+func (t template) by() pxepilot.AskedBy {
+	for _, p := range t.parts {
+		if p.place != nil {
+			return p.place.by
+		}
+	}
+	return ""
 }
 
 func (t template) expand(h *pxepilot.Host, m pxepilot.MAC) (string, error) {

@@ -1,0 +1,362 @@
+package pilot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// given tells of each server whether it serves, or what came instead.
+func given(e *pxepilot.Explanation) []string {
+	var list []string
+	for _, s := range e.Searches {
+		for _, v := range s.Servers {
+			switch {
+			case v.Err != nil:
+				list = append(list, "? "+pxepilot.ErrorMessage(v.Err))
+			case v.Served:
+				list = append(list, "SERVED"+v.Got)
+			default:
+				list = append(list, v.Got)
+			}
+		}
+	}
+	return list
+}
+
+func TestExplainAndVerify(t *testing.T) {
+	const (
+		mine   = "pxelinux.cfg/01-00-00-00-00-00-01"
+		hints  = "; look at the directory that the server serves, whether it is up to date, and at its permissions (with SELinux, at its labels)"
+		behind = "; is the server's copy behind, or its directory another one?"
+		other  = "; does the server serve another directory?"
+	)
+	denied := pxepilot.Errorf(pxepilot.Forbidden, `access denied ("Permission denied")`)
+	for _, tt := range []struct {
+		name   string
+		disk   map[string]string // besides "ubuntu", and "local" as default
+		server map[string]string // in place of what is on the disk; "" for nothing there
+		fails  error             // of the host's own name
+		want   string
+	}{
+		{"as it should be", nil, nil, nil, "SERVED"},
+		{"an empty file", map[string]string{mine: ""}, nil, nil, "SERVED"},
+		{"nothing at all", map[string]string{mine: "-", "pxelinux.cfg/default": "-"}, nil, nil, "SERVED"},
+		{"the default", map[string]string{mine: "-"}, nil, nil, "SERVED"},
+		{"the UUID, in either order", map[string]string{"pxelinux.cfg/uuid-b-h01": "x"}, nil, nil, "SERVED"},
+		{"a link to be read here only", map[string]string{mine: "absolute x"}, nil, nil, "SERVED"},
+		{"an empty root", nil, map[string]string{mine: "", "pxelinux.cfg/default": ""}, nil, "nothing: " + mine + " is not found there" + hints},
+		{"another root", nil, map[string]string{mine: "", "pxelinux.cfg/default": "another"}, nil,
+			"pxelinux.cfg/default, 7 bytes, in place of " + mine + ": " + mine + " is not found there" + hints},
+		{"another root with more in it", nil, map[string]string{"pxelinux.cfg/uuid-a-h01": "x"}, nil,
+			"pxelinux.cfg/uuid-a-h01, 1 bytes, in place of " + mine + ": it comes first, and on the disk it is absent" + other},
+		{"another root, where the disk has nothing", map[string]string{mine: "-", "pxelinux.cfg/default": "-"}, map[string]string{"pxelinux.cfg/default": "x"}, nil,
+			"pxelinux.cfg/default, 1 bytes, where the disk has nothing for it" + other},
+		{"a chroot", map[string]string{mine: "absolute x"}, map[string]string{mine: ""}, nil,
+			"pxelinux.cfg/default, 5 bytes, in place of " + mine + ": " + mine + " is not found there, as by every server that is locked into its root, for the link is absolute or leaves the root; make it relative by 'pxe-pilot host repair'"},
+		{"denied", nil, nil, denied, "pxelinux.cfg/default, 5 bytes, in place of " + mine + ": " + mine + `: access denied ("Permission denied")` + hints},
+		{"closed on the disk, and given all the same", map[string]string{mine: "closed"}, map[string]string{mine: "ubuntu"}, nil,
+			mine + ", 6 bytes, in place of pxelinux.cfg/default: it comes first, and on the disk it is unreadable" + other},
+		{"an older copy", nil, map[string]string{mine: "local"}, nil, "other content of " + mine + " than the disk has (5 bytes in place of 6)" + behind},
+		{"a copy of the same size", nil, map[string]string{mine: "debian"}, nil, "other content of " + mine + " than the disk has (6 bytes, but not the same)" + behind},
+		{"a longer copy", nil, map[string]string{mine: "ubuntu and more"}, nil, "other content of " + mine + " than the disk has (more than 6 bytes in place of 6)" + behind},
+		{"a default without end", map[string]string{mine: "-"}, map[string]string{"pxelinux.cfg/default": strings.Repeat("x", 2*mostStrange)}, nil,
+			"other content of pxelinux.cfg/default than the disk has (more than 5 bytes in place of 5)" + behind},
+		{"another default without end", nil, map[string]string{mine: "", "pxelinux.cfg/default": strings.Repeat("x", 2*mostStrange)}, nil,
+			"pxelinux.cfg/default, more than 1048576 bytes, in place of " + mine + ": " + mine + " is not found there" + hints},
+		{"names that are not known are not asked for", map[string]string{"pxelinux.cfg/0A000001": "x", mine: "-"}, nil, nil, "SERVED"},
+		{"more than is compared", map[string]string{mine: strings.Repeat("x", mostCompared+1)}, nil, nil, "what cannot be compared with the disk: " + mine + " has more than 16 MiB"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, site, _, disk := newVerified(t, &fakeMachine{})
+			set := func(files, to map[string]string, none string) {
+				for path, content := range files {
+					if to[path] = content; content == none {
+						delete(to, path)
+					}
+				}
+			}
+			set(tt.disk, disk.files, "-")
+			server := &fakeServer{address: "10.0.0.2:69", files: maps.Clone(disk.files), fails: map[string]error{mine: tt.fails}}
+			set(tt.server, server.files, "")
+			site.Servers = []TFTPServer{server}
+			e, err := p.Explain(t.Context(), "h01", true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{tt.want}, given(e)); diff != "" {
+				t.Error(diff)
+			}
+			if v := e.Searches[0].Servers[0]; v.Server != "10.0.0.2:69" || !slices.Equal(v.Asked, server.wasAsked()[len(server.wasAsked())-len(v.Asked):]) {
+				t.Errorf("%+v, and it was asked for %v", v, server.wasAsked())
+			}
+		})
+	}
+}
+
+// Without --verify nobody is asked.
+func TestExplain(t *testing.T) {
+	p, site, _, disk := newVerified(t, &fakeMachine{})
+	e, err := p.Explain(t.Context(), "00-00-00-00-00-01", false)
+	if err != nil || e.Status.Host.Name != "h01" || e.Searches[0].Servers != nil || len(site.Servers[0].(*fakeServer).wasAsked()) > 0 {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if _, err := p.Explain(t.Context(), "h02", false); pxepilot.ErrorCode(err) != pxepilot.NotFound {
+		t.Error(err)
+	}
+	if all, err := p.ExplainAll(t.Context(), false); err != nil || len(all) != 2 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	site.Servers = nil
+	const none = "what machines get cannot be verified: no TFTP server is known to ask; set tftp.address in the configuration file, or do without verifying"
+	if _, err := p.Explain(t.Context(), "h01", true); pxepilot.ErrorCode(err) != pxepilot.Conflict || err.Error() != none {
+		t.Error(err)
+	}
+	disk.fails = pxepilot.Errorf(pxepilot.Unavailable, "the TFTP root is gone")
+	if _, err := p.Explain(t.Context(), "h01", false); !errors.Is(err, disk.fails) {
+		t.Error(err)
+	}
+}
+
+// A switch between the two looks is no difference.
+func TestSwitchInBetween(t *testing.T) {
+	p, site, _, disk := newVerified(t, &fakeMachine{})
+	h := site.Inventory.ByName("h01")
+	site.Servers[0].(*fakeServer).before = func(path string) {
+		if path == own(h) {
+			disk.put(path, "debian")
+		}
+	}
+	e, err := p.Explain(t.Context(), "h01", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"SERVED"}, given(e)); diff != "" {
+		t.Error(diff)
+	}
+	if disk.looks != 2 || e.Searches[0].Configuration != "debian" {
+		t.Errorf("looked %d times: %+v", disk.looks, e)
+	}
+}
+
+// A server that does not answer costs its time once, and holds up no other. One
+// that stops answering in between costs it a few times.
+func TestDeadServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var machines []*fakeMachine
+		for range 98 {
+			machines = append(machines, &fakeMachine{})
+		}
+		p, site, _, disk := newVerified(t, machines...)
+		dead := &fakeServer{address: "10.0.0.3:69", silent: true}
+		dying := &fakeServer{address: "10.0.0.4:69", disk: disk}
+		dying.before = func(string) {
+			dying.mu.Lock()
+			defer dying.mu.Unlock()
+			dying.silent = len(dying.asked) > 30
+		}
+		site.Servers = append(site.Servers, dead, dying)
+		began := time.Now()
+		all, err := p.ExplainAll(t.Context(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := map[string]int{}
+		for i := range all {
+			for j, g := range given(&all[i]) {
+				told[fmt.Sprint(j+1, " ", g)]++
+			}
+		}
+		if told["1 SERVED"] != 99 || told["2 ? TFTP server 10.0.0.3:69 does not answer"] != 99 ||
+			told["3 SERVED"] == 0 || told["3 SERVED"]+told["3 ? TFTP server 10.0.0.4:69 does not answer"] != 99 {
+			t.Error(told)
+		}
+		if len(dead.wasAsked()) != 1 {
+			t.Errorf("the dead one was asked %d times", len(dead.wasAsked()))
+		}
+		if took := time.Since(began); took > 3*patience {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+// Whatever servers do, there is an end.
+func TestSlowServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, site, power, _ := newVerified(t, &fakeMachine{state: on}, &fakeMachine{state: on})
+		site.Servers[0].(*fakeServer).slow = 21 * time.Second
+		began := time.Now()
+		out, err := p.Change(t.Context(), Change{Want: pxepilot.Deploy, Configuration: "ubuntu", Hosts: rebooting("h01", "h02"), Verify: ptr(true)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const over = "10.0.0.2:69 was not asked for everything before the time for it was over"
+		if diff := cmp.Diff([]string{"h01: " + over, "h02: " + over}, unservedBy(out)); diff != "" {
+			t.Error(diff)
+		}
+		if done := append(power.doneTo("h01"), power.doneTo("h02")...); done != nil {
+			t.Errorf("rebooted nevertheless: %v", done)
+		}
+		if took := time.Since(began); took != time.Minute {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+// unservedBy tells which hosts were found not to be served, and why.
+func unservedBy(o *Outcome) []string {
+	var list []string
+	for _, r := range o.Hosts {
+		if r.Unserved != nil {
+			list = append(list, r.Host+": "+r.Unserved.Error())
+		}
+	}
+	return list
+}
+
+func TestVerifiedDeploys(t *testing.T) {
+	const mine = "pxelinux.cfg/01-00-00-00-00-00-01"
+	none := func(*Site, *fakeDisk) {}
+	for _, tt := range []struct {
+		name   string
+		edit   func(*Site, *fakeDisk)
+		change Change
+		want   []string
+	}{
+		{"served", none, Change{Verify: ptr(true)}, nil},
+		{"by the file", func(s *Site, d *fakeDisk) { s.Verify = true; delete(d.files, mine) }, Change{},
+			[]string{"h01: 00:00:00:00:00:01 boots \"local\" by pxelinux now"}},
+		{"not by the file", func(s *Site, d *fakeDisk) { s.Verify = true; delete(d.files, mine) }, Change{Verify: ptr(false)}, nil},
+		{"not served", func(s *Site, _ *fakeDisk) {
+			s.Servers[0] = &fakeServer{address: "10.0.0.2:69", fails: map[string]error{}}
+		}, Change{Verify: ptr(true)},
+			[]string{"h01: 10.0.0.2:69 gives 00:00:00:00:00:01 nothing: " + mine + " is not found there; look at the directory that the server serves, whether it is up to date, and at its permissions (with SELinux, at its labels)"}},
+		{"something else is in front", func(_ *Site, d *fakeDisk) { d.files["pxelinux.cfg/uuid-a-h01"] = "other" }, Change{Verify: ptr(true)},
+			[]string{"h01: the file of its UUID comes first; remove it"}},
+		{"somebody else deployed something", func(_ *Site, d *fakeDisk) { d.files[mine] = "local" }, Change{Verify: ptr(true)},
+			[]string{`h01: 00:00:00:00:00:01 boots "local" by pxelinux now`}},
+		{"somebody else removed everything", func(_ *Site, d *fakeDisk) { clear(d.files) }, Change{Verify: ptr(true)},
+			[]string{"h01: 00:00:00:00:00:01 gets no configuration by pxelinux now"}},
+		{"one of several is dead", func(s *Site, _ *fakeDisk) {
+			s.Servers = append(s.Servers, &fakeServer{address: "10.0.0.3:69", silent: true})
+		}, Change{Verify: ptr(true)}, []string{"h01: TFTP server 10.0.0.3:69 does not answer"}},
+		{"all of several", func(s *Site, d *fakeDisk) {
+			delete(d.files, mine)
+			for i := range 3 {
+				s.Servers = append(s.Servers, &fakeServer{address: fmt.Sprintf("10.0.0.%d:69", i+3), silent: true})
+			}
+		}, Change{Verify: ptr(true)}, []string{`h01: 00:00:00:00:00:01 boots "local" by pxelinux now; TFTP server 10.0.0.3:69 does not answer; and 2 more`}},
+		{"the root cannot be read any more", func(_ *Site, d *fakeDisk) { d.fails = pxepilot.Errorf(pxepilot.Unavailable, "the TFTP root is gone") }, Change{Verify: ptr(true)},
+			[]string{"h01: the TFTP root is gone"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, site, power, disk := newVerified(t, &fakeMachine{state: on}, &fakeMachine{state: on})
+				tt.edit(site, disk)
+				c := tt.change
+				c.Want, c.Configuration, c.Hosts = pxepilot.Deploy, "ubuntu", rebooting("h01")
+				out, err := p.Change(t.Context(), c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(tt.want, unservedBy(out)); diff != "" {
+					t.Error(diff)
+				}
+				r := out.Hosts[0]
+				verified := c.Verify == nil && site.Verify || c.Verify != nil && *c.Verify
+				if r.Verified != verified || r.Rebooted != (tt.want == nil) || r.Rebooted != slices.Contains(power.doneTo("h01"), "reset") {
+					t.Errorf("%+v, and the machine got %v", r, power.doneTo("h01"))
+				}
+				if tt.want != nil && r.Problem.Error() != `host "h01" was not rebooted, for it would not boot what was deployed: `+r.Unserved.Error() {
+					t.Error(r.Problem)
+				}
+			})
+		})
+	}
+}
+
+// What cannot be verified is refused before anything is switched.
+func TestVerifyRefused(t *testing.T) {
+	for _, tt := range []struct {
+		change Change
+		server bool
+		code   pxepilot.Code
+	}{
+		{Change{Want: pxepilot.Deploy, Verify: ptr(true)}, false, pxepilot.Conflict},
+		{Change{Want: pxepilot.Deploy, Verify: ptr(true), DryRun: true}, false, pxepilot.Conflict},
+		{Change{Want: pxepilot.Clear, Verify: ptr(true)}, true, pxepilot.Invalid},
+		{Change{Want: pxepilot.Repair, Verify: ptr(true)}, true, pxepilot.Invalid},
+	} {
+		p, site, _, _ := newVerified(t, &fakeMachine{})
+		if !tt.server {
+			site.Servers = nil
+		}
+		tt.change.Configuration, tt.change.Hosts = "ubuntu", named("h01")
+		out, err := p.Change(t.Context(), tt.change)
+		if out != nil || pxepilot.ErrorCode(err) != tt.code || site.Root.(*fakeRoot).changed {
+			t.Errorf("%+v: %+v, %v", tt.change, out, err)
+		}
+	}
+}
+
+// A dropped loader, which the configuration has no variant for, is not missed.
+func TestVerifyDroppedLoaders(t *testing.T) {
+	e := &pxepilot.Explanation{Searches: []pxepilot.Search{{Bootloader: "pxelinux", Configuration: "a"}, {Bootloader: "grub", Reasons: []string{"nothing there"}}}}
+	if err := unserved(e, pxepilot.Configuration{Name: "a", Bootloaders: []string{"pxelinux"}}); err != nil {
+		t.Error(err)
+	}
+	if err := unserved(e, pxepilot.Configuration{Name: "a", Bootloaders: []string{"pxelinux", "grub"}}); err == nil || err.Error() != "nothing there" {
+		t.Error(err)
+	}
+}
+
+// Whatever disk and servers have: a server serves just where a machine that asks
+// for one name after the other gets the same from it as from the disk.
+func TestVerificationAtRandom(t *testing.T) {
+	contents := rapid.SampledFrom([]string{"", "", "ubuntu", "local", "ubuntu 2"})
+	rapid.Check(t, func(rt *rapid.T) {
+		p, site, _, disk := newVerified(t, &fakeMachine{}, &fakeMachine{})
+		disk.files = map[string]string{}
+		server := &fakeServer{address: "10.0.0.2:69", files: map[string]string{}}
+		site.Servers = []TFTPServer{server}
+		boots := func(h *pxepilot.Host, files map[string]string) string {
+			for _, name := range []string{"uuid-a-" + h.Name, "uuid-b-" + h.Name, "01-" + h.MACs[0].Dashed(), "default"} {
+				if content, ok := files["pxelinux.cfg/"+name]; ok {
+					return name + ": " + content
+				}
+			}
+			return "nothing"
+		}
+		hosts := site.Inventory.Hosts()
+		for _, h := range hosts {
+			for _, name := range []string{"pxelinux.cfg/uuid-a-" + h.Name, "pxelinux.cfg/uuid-b-" + h.Name, own(h), "pxelinux.cfg/default", "pxelinux.cfg/0A000001"} {
+				for _, files := range []map[string]string{disk.files, server.files} {
+					if content := contents.Draw(rt, name); content != "" {
+						files[name] = content
+					}
+				}
+			}
+		}
+		all, err := p.ExplainAll(context.Background(), true)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		for i, h := range hosts {
+			want := boots(h, disk.files) == boots(h, server.files)
+			if v := all[i].Searches[0].Servers[0]; v.Served != want || v.Served != (v.Got == "") || v.Err != nil {
+				rt.Errorf("the disk gives %q, the server %q: %+v", boots(h, disk.files), boots(h, server.files), v)
+			}
+		}
+	})
+}

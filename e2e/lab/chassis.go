@@ -31,12 +31,16 @@ func (s *BootSite) BMC(t testing.TB, m *Machine) *Sim {
 	if err := os.Chmod(program, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	c := &chassis{ctx: t.Context(), dir: dir, machine: m.Command(t).Args}
+	c := &chassis{ctx: t.Context(), name: m.Name, dir: dir, machine: m.Command(t).Args}
 	t.Cleanup(func() { c.keep(t) })
 	c.listen(t)
 	const password = "lab-password"
+	secret := filepath.Join(dir, "password")
+	if err := os.WriteFile(secret, []byte(password), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	bmc := newSim(t, s.addressBeside(t, m), dir, program, password)
-	m.Power = IPMI(bmc.At, "password: "+password)
+	m.Power = IPMI(bmc.At, "password_file: "+secret)
 	return bmc
 }
 
@@ -59,6 +63,7 @@ func (s *BootSite) addressBeside(t testing.TB, m *Machine) string {
 // passes on. Its files are those of the other chassis (Sim).
 type chassis struct {
 	ctx     context.Context
+	name    string // of the machine
 	dir     string
 	machine []string // its command line
 
@@ -183,10 +188,12 @@ func (c *chassis) stop() {
 
 // keep ends what runs, and keeps what was ordered if the test failed.
 func (c *chassis) keep(t testing.TB) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, p := range c.qemus {
 		p.end(t)
 	}
 	if log := filepath.Join(c.dir, "log"); t.Failed() && Exists(log) {
-		keep(t, "orders", Read(t, log))
+		keep(t, c.name+"-orders", Read(t, log))
 	}
 }

@@ -91,39 +91,66 @@ func (p *poll) each(searches []*pxepilot.Search, do func(*pxepilot.Search)) {
 // machine asks for any that exist, and the warnings of the search say so.
 func (p *poll) verify(ctx context.Context, s *pxepilot.Search) pxepilot.Verification {
 	v := pxepilot.Verification{Server: p.server.Address()}
-	want, err := p.wanted(ctx, s)
-	if err != nil {
-		v.Got = "what cannot be compared with the disk: " + pxepilot.ErrorMessage(err)
-		return v
+	goal, err := &wanted{}, error(nil)
+	if s.Wins >= 0 {
+		goal, err = p.wanted(ctx, s.Asks[s.Wins])
 	}
 	for _, a := range s.Asks {
+		want, leads := goal, a.By == pxepilot.ByScript
+		if leads && err == nil { // it goes on to the next, if it is the script that the disk has
+			want, err = p.wanted(ctx, a)
+		}
+		if err != nil {
+			v.Got = "what cannot be compared with the disk: " + pxepilot.ErrorMessage(err)
+			return v
+		}
 		if a.Unknown {
 			continue
 		}
+		var came *gift
 		for _, path := range a.Paths {
 			v.Asked = append(v.Asked, path)
-			content, err := p.fetch(ctx, path, want.limit(path))
-			switch code := pxepilot.ErrorCode(err); code {
-			case "", pxepilot.TooLarge:
-				came := gift{path, content, code != ""}
-				if v.Served = want.is(came); !v.Served {
-					v.Got = want.compare(came, a)
-				}
-				return v
-			case pxepilot.NotFound:
-				want.missed(path, path+" is not found there")
-			case pxepilot.Forbidden, pxepilot.Unprocessable:
-				want.missed(path, path+": "+pxepilot.ErrorMessage(err))
-			default:
-				v.Err = err
-				return v
+			if came, err = p.ask(ctx, path, want); came != nil || err != nil {
+				break
 			}
 		}
+		switch {
+		case err != nil:
+			v.Err = err
+			return v
+		case came == nil && leads && want.path != "":
+			v.Got = "nothing: " + want.why()
+			return v
+		case came == nil:
+		case !want.is(came):
+			v.Got = want.compare(came, a)
+			return v
+		case !leads:
+			v.Served = true
+			return v
+		}
 	}
-	if v.Served = want.path == ""; !v.Served {
-		v.Got = "nothing: " + want.why()
+	if v.Served = goal.path == ""; !v.Served {
+		v.Got = "nothing: " + goal.why()
 	}
 	return v
+}
+
+// ask asks for one name, and returns what came; nil where the server does not give
+// it.
+func (p *poll) ask(ctx context.Context, path string, want *wanted) (*gift, error) {
+	content, err := p.fetch(ctx, path, want.limit(path))
+	switch code := pxepilot.ErrorCode(err); code {
+	case "", pxepilot.TooLarge:
+		return &gift{path, content, code != ""}, nil
+	case pxepilot.NotFound:
+		want.missed(path, path+" is not found there")
+	case pxepilot.Forbidden, pxepilot.Unprocessable:
+		want.missed(path, path+": "+pxepilot.ErrorMessage(err))
+	default:
+		return nil, err
+	}
+	return nil, nil
 }
 
 // fetch fetches a file, unless it is known that the server does not answer: at
@@ -152,7 +179,7 @@ func (p *poll) fetch(ctx context.Context, path string, limit int64) ([]byte, err
 	return content, err
 }
 
-// A wanted file is what a search comes to on the disk.
+// A wanted file is what an ask, or all of a search, comes to on the disk.
 type wanted struct {
 	path    string // empty where it comes to nothing
 	content []byte
@@ -160,29 +187,32 @@ type wanted struct {
 	refusal string // what the server said of it
 }
 
-// wanted reads what the disk says that a machine gets.
-func (p *poll) wanted(ctx context.Context, s *pxepilot.Search) (*wanted, error) {
-	if s.Wins < 0 {
+// wanted reads what the disk has for an ask.
+func (p *poll) wanted(ctx context.Context, a pxepilot.Ask) (*wanted, error) {
+	w := &wanted{path: a.Path, found: a.Found}
+	if a.Found != pxepilot.Readable && a.Found != pxepilot.Unchrooted {
 		return &wanted{}, nil
 	}
-	a := s.Asks[s.Wins]
-	w := &wanted{path: a.Path, found: a.Found}
-	f, err := p.files.Open(ctx, a.Path)
+	var err error
+	w.content, err = p.read(ctx, a.Path)
+	return w, err
+}
+
+// read reads a file of the disk.
+func (p *poll) read(ctx context.Context, path string) ([]byte, error) {
+	f, err := p.files.Open(ctx, path)
 	if err != nil {
-		// Such as behind a link that leaves the root, which some servers follow.
-		if w.content = []byte(s.Content); s.Content != "" {
-			err = nil
-		}
-		return w, err
+		return nil, err
 	}
 	defer f.Close()
-	if w.content, err = io.ReadAll(io.LimitReader(f, mostCompared+1)); err != nil {
-		return nil, pxepilot.Errorf(pxepilot.Unavailable, "%s cannot be read: %v", a.Path, err)
+	content, err := io.ReadAll(io.LimitReader(f, mostCompared+1))
+	switch {
+	case err != nil:
+		return nil, pxepilot.Errorf(pxepilot.Unavailable, "%s cannot be read: %v", path, err)
+	case len(content) > mostCompared:
+		return nil, pxepilot.Errorf(pxepilot.TooLarge, "%s has more than %d MiB", path, mostCompared>>20)
 	}
-	if len(w.content) > mostCompared {
-		return nil, pxepilot.Errorf(pxepilot.TooLarge, "%s has more than %d MiB", a.Path, mostCompared>>20)
-	}
-	return w, nil
+	return content, nil
 }
 
 // limit is how much of a file is of interest.
@@ -207,13 +237,13 @@ type gift struct {
 	more    bool // than was of interest; then there is no content
 }
 
-func (w *wanted) is(g gift) bool {
+func (w *wanted) is(g *gift) bool {
 	return g.path == w.path && !g.more && bytes.Equal(g.content, w.content)
 }
 
 // compare says in words what came in place of what was wanted, as the answer to
 // one ask.
-func (w *wanted) compare(g gift, a pxepilot.Ask) string {
+func (w *wanted) compare(g *gift, a pxepilot.Ask) string {
 	size := fmt.Sprintf("%d bytes", len(g.content))
 	if g.more {
 		size = fmt.Sprintf("more than %d bytes", w.limit(g.path))

@@ -286,6 +286,37 @@ func TestVerifiedDeploys(t *testing.T) {
 	}
 }
 
+// A script that leads on must be the one that the disk has, and there.
+func TestVerifyScripts(t *testing.T) {
+	const stub, mine = "grub/grub.cfg", "grub/host/01-00-00-00-00-00-01"
+	disk := &fakeDisk{files: map[string]string{stub: "configfile", mine: "ubuntu"}}
+	search := pxepilot.Search{Wins: 1, Configuration: "ubuntu", Asks: []pxepilot.Ask{
+		{Paths: []string{stub}, By: pxepilot.ByScript, Found: pxepilot.Readable, Path: stub},
+		{Paths: []string{mine}, By: pxepilot.ByMAC, Found: pxepilot.Readable, Path: mine},
+		{Paths: []string{"grub/host/default"}, By: pxepilot.ByDefault, Found: pxepilot.Absent},
+	}}
+	for _, tt := range []struct {
+		name   string
+		server map[string]string
+		want   string
+		asked  []string
+	}{
+		{"as it should be", disk.files, "", []string{stub, mine}},
+		{"no script", map[string]string{mine: "ubuntu"}, "nothing: grub/grub.cfg is not found there;", []string{stub}},
+		{"another script", map[string]string{stub: "another", mine: "ubuntu"}, "other content of grub/grub.cfg than the disk has (7 bytes in place of 10);", []string{stub}},
+		{"nothing that it leads to", map[string]string{stub: "configfile"}, "nothing: " + mine + " is not found there;", []string{stub, mine, "grub/host/default"}},
+	} {
+		p := &poll{server: &fakeServer{files: tt.server}, files: disk}
+		v := p.verify(t.Context(), &search)
+		if v.Served != (tt.want == "") || !strings.HasPrefix(v.Got, tt.want) || v.Err != nil {
+			t.Errorf("%s: %+v", tt.name, v)
+		}
+		if diff := cmp.Diff(tt.asked, v.Asked); diff != "" {
+			t.Errorf("%s: %s", tt.name, diff)
+		}
+	}
+}
+
 // What cannot be verified is refused before anything is switched.
 func TestVerifyRefused(t *testing.T) {
 	for _, tt := range []struct {

@@ -110,7 +110,7 @@ func assemble(c *config.Config, log *slog.Logger) (*state, error) {
 	s := &state{
 		site: &pilot.Site{
 			Inventory: inv, Bootloaders: loaders, Declared: len(c.Configuration.Bootloaders) > 0, Root: root,
-			Files: root, Servers: servers, Verify: c.Deploy.Verify, AfterSwitch: after,
+			Explainer: root, Files: root, Servers: servers, Verify: c.Deploy.Verify, AfterSwitch: after,
 		},
 		root:     root,
 		server:   c.Server,

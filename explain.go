@@ -76,12 +76,17 @@ const (
 // Found is what a TFTP server gives for a name, as far as the disk tells.
 type Found string
 
-// What is found. A machine that does not get a file asks for the next one.
+// IsThere says whether the machine gets a file, at least from some servers. If not,
+// it asks for the next one.
+func (f Found) IsThere() bool { return f == Readable || f == Unchrooted }
+
+// What is found.
 const (
 	Absent     Found = "absent"     // nothing there
 	Broken     Found = "broken"     // a link that leads nowhere
 	Unreadable Found = "unreadable" // it, or a directory on the way, is closed to the user of a TFTP server
 	NotAFile   Found = "not a file" // such as a directory
+	Empty      Found = "empty"      // a file without content, which the loader takes for none
 	Unchrooted Found = "unchrooted" // only a server that is not locked into the root follows the link
 	Readable   Found = "readable"   // every server gives it
 )

@@ -1,6 +1,7 @@
 package tftproot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -149,12 +150,12 @@ func (e *explainer) search(status *pxepilot.HostStatus, c *chain, mac pxepilot.M
 		case ask.Unknown:
 		case want.Leads && !script.links:
 			a.Asks[at].By = pxepilot.ByDefault
-			a.wins(at, isThere(ask.Found), inChroot)
+			a.wins(at, ask.Found.IsThere(), inChroot)
 			return e.explained(a), nil
 		case want.Leads:
 			locked = inChroot
 		default:
-			a.wins(at, isThere(ask.Found), inChroot && locked)
+			a.wins(at, ask.Found.IsThere(), inChroot && locked)
 		}
 	}
 	return e.explained(a), nil
@@ -211,6 +212,9 @@ func (e *explainer) ask(a *asking, want layout.Ask) (ask pxepilot.Ask, first sig
 	if want.Match != nil {
 		paths = e.matching(path.Dir(want.Pattern), want, a.host)
 	}
+	if want.If != "" {
+		ask.Note = "only if " + want.If
+	}
 	if ask.Unknown {
 		ask.Paths = nil
 	}
@@ -220,15 +224,19 @@ func (e *explainer) ask(a *asking, want layout.Ask) (ask pxepilot.Ask, first sig
 		if ask.Unknown && s.found != pxepilot.Absent {
 			ask.Paths = append(ask.Paths, p)
 		}
-		inChroot = inChroot || l.found == pxepilot.Readable
-		if s.found == pxepilot.Absent || isThere(ask.Found) || ask.Path != "" && s.found != pxepilot.Readable {
+		empty := s.found == pxepilot.Readable && s.size == 0 && e.root.loaders[a.loader].SkipsEmpty()
+		inChroot = inChroot || l.found == pxepilot.Readable && (l.size > 0 || !e.root.loaders[a.loader].SkipsEmpty())
+		if s.found == pxepilot.Absent || ask.Found.IsThere() || ask.Path != "" && (empty || s.found != pxepilot.Readable) {
 			continue
 		}
 		first, ask.Path, ask.Found = s, p, s.found
-		if s.found == pxepilot.Readable && (l.found != pxepilot.Readable || l.end != s.end) {
+		switch {
+		case empty:
+			ask.Found, ask.Note = pxepilot.Empty, "it is empty"
+		case s.found == pxepilot.Readable && (l.found != pxepilot.Readable || l.end != s.end):
 			ask.Found = pxepilot.Unchrooted
 		}
-		ask.Note = e.look.says(s, l)
+		ask.Note = cmp.Or(e.look.says(s, l), ask.Note)
 		ask.Configuration = e.configuration(a.loader, s)
 		ask.Through = e.through(p, s)
 	}
@@ -238,18 +246,8 @@ func (e *explainer) ask(a *asking, want layout.Ask) (ask pxepilot.Ask, first sig
 // matching lists the names in a directory that an ask may be for: those that are
 // not named after another host.
 func (e *explainer) matching(dir string, want layout.Ask, h *pxepilot.Host) []string {
-	at := e.look.place(path.Join(dir, "x"))
-	at = path.Dir(at)
-	names, listed := e.names[at]
-	if !listed {
-		entries, _ := os.ReadDir(at) // what cannot be listed, a server does not get at
-		for _, entry := range entries {
-			names = append(names, entry.Name())
-		}
-		e.names[at] = names
-	}
 	var paths []string
-	for _, n := range names {
+	for _, n := range e.list(dir) {
 		if !want.Match.MatchString(n) {
 			continue
 		}
@@ -259,6 +257,20 @@ func (e *explainer) matching(dir string, want layout.Ask, h *pxepilot.Host) []st
 		paths = append(paths, path.Join(dir, n))
 	}
 	return paths
+}
+
+// list lists the names in a directory below the root, once.
+func (e *explainer) list(dir string) []string {
+	at := path.Dir(e.look.place(path.Join(dir, "x")))
+	names, listed := e.names[at]
+	if !listed {
+		entries, _ := os.ReadDir(at) // what cannot be listed, a server does not get at
+		for _, entry := range entries {
+			names = append(names, entry.Name())
+		}
+		e.names[at] = names
+	}
+	return names
 }
 
 // named is the host whose UUID or IP address a name ends in, or nil.
@@ -289,7 +301,7 @@ func (e *explainer) through(p string, s sight) []string {
 			list = append(list, e.look.below(via.path))
 		}
 	}
-	if end := e.look.below(s.end); s.end != e.look.place(p) && !slices.Contains(list, end) && isThere(s.found) {
+	if end := e.look.below(s.end); s.end != e.look.place(p) && !slices.Contains(list, end) && s.found.IsThere() {
 		list = append(list, end)
 	}
 	return list

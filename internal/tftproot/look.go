@@ -233,6 +233,3 @@ func (k *look) says(s, locked sight) string {
 	}
 	return ""
 }
-
-// isThere says whether a machine gets a file.
-func isThere(f pxepilot.Found) bool { return f == pxepilot.Readable || f == pxepilot.Unchrooted }

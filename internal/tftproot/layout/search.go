@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -194,3 +195,49 @@ var uuidIn = regexp.MustCompile(uuidAsked + "$")
 
 // Source says what tells that the loader asks so.
 func (l Loader) Source() string { return l.row.Source }
+
+// SkipsEmpty says whether an empty file is as good as none for the loader.
+func (l Loader) SkipsEmpty() bool { return l.row.Empty }
+
+// Trouble says why the loader does not ask for the links of hosts at all, and what
+// to do, in a sentence; empty where it does. place tells where a directory below
+// the root is, for it may be a symbolic link; led says whether the script is in
+// place.
+func (l Loader) Trouble(place func(dir string) string, led bool) string {
+	folder, told := l.Folder()
+	example := l.templates[0]
+	var named []template
+	for _, t := range l.templates {
+		if !slices.ContainsFunc(l.unnamed, func(u template) bool { return u.String() == t.String() }) {
+			if named = append(named, t); !told || place(t.dir) == place(folder) {
+				return ""
+			}
+		}
+	}
+	switch script := l.Script(); {
+	case len(named) > 0:
+		base := path.Base(named[0].String())
+		move := ""
+		if l.row.Moves != "" {
+			move = fmt.Sprintf(", or have %s and set its config_path: %s/", l.row.Moves, named[0].dir)
+		}
+		return fmt.Sprintf("bootloader %s looks in %s, and its links are in %s, where it never asks for them; set its link: %q%s, and deploy again",
+			l.Name, folder, named[0].dir, path.Join(folder, base), move)
+	case script == nil && !l.linked():
+		return fmt.Sprintf("bootloader %s does not ask for names such as %s; set its link: %q", l.Name, example, path.Join(folder, l.native()))
+	case script != nil && script.Path != "" && !led:
+		return fmt.Sprintf("bootloader %s asks for links such as %s only if %s makes it, which does not; 'pxe-pilot host explain' prints what belongs there", l.Name, example, script.Path)
+	}
+	return ""
+}
+
+// linked says whether the loader may ask for any link.
+func (l Loader) linked() bool {
+	return slices.ContainsFunc(l.steps, func(s step) bool { return strings.HasPrefix(s.Name, "{link}") })
+}
+
+// native is the name with the MAC address that the loader asks for by itself.
+func (l Loader) native() string {
+	i := slices.IndexFunc(l.steps, func(s step) bool { return s.By == pxepilot.ByMAC })
+	return l.steps[max(i, 0)].Name
+}

@@ -13,6 +13,11 @@ type Row struct {
 	Search []Step // what it asks for, in order, until something is there
 	Source string // what says so
 	Script script // what makes it ask for links, where it does not by itself; nil for nothing
+	// Empty says that an empty file is as good as none: the loader goes on to the next
+	// name.
+	Empty bool
+	// Moves is what moves Folder to that of config_path; empty where nothing does.
+	Moves string
 }
 
 // A Step of a search is a name that a machine asks for. Its placeholders are those
@@ -42,6 +47,8 @@ var Table = []Row{
 		Link:   "pxelinux.cfg/01-{mac}",
 		Folder: "pxelinux.cfg",
 		Search: syslinuxSearch,
+		Empty:  true,
+		Moves:  "DHCP option 210 (\"/\")",
 		Source: "SYSLINUX 6.04, core/fs/pxe/pxe.c, pxe_load_config; SYSLINUX wiki, PXELINUX, \"Configuration\"",
 	},
 	{
@@ -49,6 +56,8 @@ var Table = []Row{
 		Link:   "pxelinux.cfg/01-{mac}",
 		Folder: "pxelinux.cfg",
 		Search: syslinuxSearch,
+		Empty:  true,
+		Moves:  "DHCP option 210 (\"/\")",
 		Source: "SYSLINUX 6.04, core/fs/pxe/pxe.c, pxe_load_config, which syslinux.efi has as well",
 	},
 	{
@@ -66,6 +75,7 @@ var Table = []Row{
 		},
 		Source: "U-Boot, cmd/pxe.c, pxe_get and pxe_default_paths; doc/README.pxe",
 		Script: ubootScript{},
+		Empty:  true,
 	},
 	{
 		Kind: "grub",
@@ -102,6 +112,7 @@ var Table = []Row{
 		},
 		Source: "the script that iPXE is given; iPXE documentation, \"chain\" and \"Settings\"",
 		Script: ipxeScript{},
+		Empty:  true,
 	},
 	{
 		Kind: pxepilot.Directory,

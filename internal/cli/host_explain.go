@@ -81,9 +81,13 @@ func (x *explainer) write(e *apiv1.Explanation) {
 		x.b.WriteString("\n")
 		x.say("", fmt.Sprintf("%s, by network card %s, gets %s:", s.Bootloader, s.MACAddress, prize(s)))
 		searchTable(s).write(x.b)
+		if s.Wins != "" && s.InChroot != nil && *s.InChroot == "" {
+			x.say("", "It gets nothing from a TFTP server in a chroot.")
+		}
 		for _, v := range s.Servers {
 			x.say("", servedLine(v))
 		}
+		x.notes(s)
 		for _, reason := range s.Reasons {
 			x.say("reason: ", reason)
 		}
@@ -99,72 +103,25 @@ func (x *explainer) write(e *apiv1.Explanation) {
 	}
 }
 
-// prize is what a search ends at, in a word.
-func prize(s *apiv1.Search) string {
-	switch {
-	case s.Configuration != "":
-		return s.Configuration
-	case s.Wins != "":
-		return s.Wins
-	}
-	return "nothing"
-}
-
-// verdict is the answer, in a sentence.
-func verdict(e *apiv1.Explanation) string {
-	if len(e.Searches) == 0 {
-		return fmt.Sprintf("Nothing tells what %s boots: no bootloader counts for it.", e.Name)
-	}
-	gets := prize(&e.Searches[0])
-	verified, served := false, true
-	for i := range e.Searches {
-		s := &e.Searches[i]
-		if prize(s) != gets {
-			gets = "" // it depends
-		}
-		for _, v := range s.Servers {
-			verified, served = true, served && v.Served
+// notes tells what is to be known of single steps, unless a sentence does already.
+func (x *explainer) notes(s *apiv1.Search) {
+	sentences := strings.Join(slices.Concat(s.Reasons, s.Warnings), "\n")
+	for i, a := range s.Asks {
+		if a.Note != "" && isAsked(s, i) && !strings.Contains(sentences, strings.TrimPrefix(a.Note, "it ")) {
+			x.say("note: ", fmt.Sprintf("%d: %s", i+1, a.Note))
 		}
 	}
-	var will string
-	switch deployed := e.Configuration; {
-	case deployed == nil && e.State == string(pxepilot.None):
-		will = "Nothing is deployed to " + e.Name
-	case deployed == nil:
-		will = fmt.Sprintf("The links of %s are %s: %s", e.Name, e.State, meaning[pxepilot.State(e.State)])
-	case e.AsDeployed && verified:
-		return fmt.Sprintf("%s boots %s, as deployed: every TFTP server gives just that.", e.Name, deployed.Name)
-	case e.AsDeployed:
-		return fmt.Sprintf("%s boots %s, as deployed.", e.Name, deployed.Name)
-	case gets == deployed.Name && verified && !served:
-		return fmt.Sprintf("%s will NOT boot %s, which was deployed, from every TFTP server.", e.Name, deployed.Name)
-	case gets == deployed.Name:
-		return fmt.Sprintf("%s may NOT boot %s, which was deployed.", e.Name, deployed.Name)
-	default:
-		will = fmt.Sprintf("%s will NOT boot %s, which was deployed", e.Name, deployed.Name)
-	}
-	if gets == "" {
-		return will + ". It depends on the loader and the network card what it gets."
-	}
-	return fmt.Sprintf("%s. It gets %s.", will, gets)
 }
 
 // searchTable has a row for each name that the machine asks for, in order, as far
 // as any TFTP server lets it come.
 func searchTable(s *apiv1.Search) *table {
 	t := newTable("#", "FILE", "FOUND", "CONFIGURATION")
-	wins := slices.IndexFunc(s.Asks, func(a apiv1.Ask) bool { return s.Wins != "" && a.Asked && a.Path == s.Wins })
-	chrooted := wins
-	if s.InChroot != nil {
-		chrooted = slices.IndexFunc(s.Asks, func(a apiv1.Ask) bool { return *s.InChroot != "" && a.Path == *s.InChroot })
-	}
-	for i := 0; i < len(s.Asks); i++ {
+	wins, chrooted := winners(s)
+	for i := 0; i < len(s.Asks) && isAsked(s, i); i++ {
 		a := &s.Asks[i]
-		if !a.Asked && (s.InChroot == nil || chrooted >= 0 && i > chrooted) {
-			break
-		}
 		if n := sameAbsence(s.Asks[i:]); n > 1 {
-			t.row(fmt.Sprintf("%d-%d", i+1, i+n), folded(a.Paths[0], s.Asks[i+n-1].Paths[0]), foundWord[a.Found], "")
+			t.row(fmt.Sprintf("%d-%d", i+1, i+n), folded(a, &s.Asks[i+n-1]), foundWord[a.Found], "")
 			i += n - 1
 			continue
 		}
@@ -176,12 +133,31 @@ func searchTable(s *apiv1.Search) *table {
 			found = "WINS, without a chroot"
 		case i == chrooted:
 			found = "WINS, in a chroot"
-		case a.Note != "":
-			found = a.Note
+		case a.By == string(pxepilot.ByScript) && i < max(wins, chrooted):
+			found = "goes on"
 		}
 		askRows(t, fmt.Sprint(i+1), a, found)
 	}
 	return t
+}
+
+// winners are the steps at which a search ends; -1 where nothing is left. From a
+// TFTP server that is locked into the root it may be another one.
+func winners(s *apiv1.Search) (wins, chrooted int) {
+	at := func(path string) int {
+		return slices.IndexFunc(s.Asks, func(a apiv1.Ask) bool { return path != "" && !a.Unknown && a.Path == path })
+	}
+	wins = at(s.Wins)
+	if s.InChroot == nil {
+		return wins, wins
+	}
+	return wins, at(*s.InChroot)
+}
+
+// isAsked says whether a search comes as far as a step from any TFTP server.
+func isAsked(s *apiv1.Search, step int) bool {
+	_, chrooted := winners(s)
+	return s.Asks[step].Asked || s.InChroot != nil && (chrooted < 0 || step <= chrooted)
 }
 
 // foundWord is what is found for a name, as a cell of the table.
@@ -190,6 +166,7 @@ var foundWord = map[string]string{
 	string(pxepilot.Broken):     "a broken link",
 	string(pxepilot.Unreadable): "not readable",
 	string(pxepilot.NotAFile):   "not a file",
+	string(pxepilot.Empty):      "an empty file",
 	string(pxepilot.Unchrooted): "nothing in a chroot",
 	string(pxepilot.Readable):   "a file",
 }
@@ -228,7 +205,8 @@ func askRows(t *table, number string, a *apiv1.Ask, found string) {
 func sameAbsence(asks []apiv1.Ask) int {
 	n := 0
 	for _, a := range asks {
-		if a.By != string(pxepilot.ByIP) || a.Unknown || a.Found != string(pxepilot.Absent) || len(a.Paths) != 1 {
+		absent := a.Found == string(pxepilot.Absent) && a.Note == ""
+		if a.By != string(pxepilot.ByIP) || !absent || a.Unknown != (len(a.Paths) == 0) || a.Unknown != asks[0].Unknown || len(a.Paths) > 1 {
 			break
 		}
 		n++
@@ -237,14 +215,19 @@ func sameAbsence(asks []apiv1.Ask) int {
 }
 
 // folded is a series of names in short: "pxelinux.cfg/0A6300B9 ... 0".
-func folded(first, last string) string {
-	return first + " ... " + last[strings.LastIndexAny(last, "/-")+1:]
+func folded(first, last *apiv1.Ask) string {
+	if first.Unknown {
+		return first.Pattern + ", then fewer"
+	}
+	return first.Paths[0] + " ... " + last.Paths[0][strings.LastIndexAny(last.Paths[0], "/-")+1:]
 }
 
 func servedLine(v apiv1.Verification) string {
 	switch {
 	case v.Served:
 		return "SERVED by " + v.Server
+	case strings.Contains(v.Problem, v.Server):
+		return "NOT SERVED: " + v.Problem
 	case v.Problem != "":
 		return fmt.Sprintf("NOT SERVED by %s: %s", v.Server, v.Problem)
 	}
@@ -253,7 +236,7 @@ func servedLine(v apiv1.Verification) string {
 
 func setupTitle(s *apiv1.Search) string {
 	if s.Setup.Path == "" {
-		return fmt.Sprintf("%s is to be told so, once for all hosts:", s.Bootloader)
+		return fmt.Sprintf("%s asks so if it is told this, once for all hosts:", s.Bootloader)
 	}
 	return fmt.Sprintf("%s must hold this, once for all hosts:", s.Setup.Path)
 }
@@ -263,22 +246,25 @@ const fewLines = 10
 
 // block tells a text of several lines, unless it was told before.
 func (x *explainer) block(title, text string, whole bool) {
-	if slices.Contains(x.told, title+text) {
+	if slices.Contains(x.told, text) {
 		return
 	}
-	x.told = append(x.told, title+text)
+	x.told = append(x.told, text)
 	x.say("", title)
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	left := 0
+	cut := false
 	if !whole && len(lines) > fewLines {
-		left = len(lines) - fewLines
-		lines = lines[:fewLines]
+		lines, cut = lines[:fewLines], true
 	}
 	for _, line := range lines {
-		x.b.WriteString(strings.TrimRight("    "+cleanBut(strings.TrimSuffix(line, "\r"), "\t"), " ") + "\n")
+		line = "    " + cleanBut(strings.TrimSuffix(line, "\r"), "\t")
+		if !whole && width(line) > columns {
+			line, cut = terminal.Truncate(line, columns, "..."), true
+		}
+		x.b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
-	if left > 0 {
-		fmt.Fprintf(x.b, "    ... and %s (--content shows them)\n", counted(left, "more line"))
+	if cut {
+		x.b.WriteString("    (--content shows all of it)\n")
 	}
 }
 

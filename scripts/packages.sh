@@ -14,6 +14,9 @@ libc6-dev                   /usr/include/stdlib.h
 dnsmasq-base                dnsmasq
 tftp-hpa                    tftp
 tftpd-hpa                   in.tftpd
+kea-dhcp4-server            kea-dhcp4
+isc-dhcp-server             dhcpd
+rsync                       rsync
 iproute2                    ip
 curl                        curl
 ipmitool                    ipmitool
@@ -38,7 +41,7 @@ busybox-static              busybox
 binutils-aarch64-linux-gnu  aarch64-linux-gnu-as
 '
 # What installs a service that would start: it is for the tests to start.
-services=(tftpd-hpa openipmi)
+services=(tftpd-hpa openipmi kea-dhcp4-server isc-dhcp-server rsync)
 
 missing() {
   while read -r package proof; do

@@ -182,7 +182,7 @@ type Ask struct {
 	Asked         bool     `json:"asked"` // false after what wins
 	Unknown       bool     `json:"unknown,omitempty"`
 	Pattern       string   `json:"pattern,omitempty"` // of the names, where Unknown; then Paths are those that exist
-	Found         string   `json:"found"`             // absent, broken, unreadable, not a file, unchrooted or readable
+	Found         string   `json:"found"`             // absent, broken, unreadable, not a file, empty, unchrooted or readable
 	Path          string   `json:"path,omitempty"`    // which of Paths is there
 	Through       []string `json:"through,omitempty"` // links, and the file at their end
 	Configuration string   `json:"configuration,omitempty"`

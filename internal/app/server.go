@@ -81,6 +81,7 @@ func (s *Server) Run(ctx context.Context) error {
 		Logger:       s.Log,
 		AllowedHosts: func() []string { return store.Current().server.AllowedHosts },
 		Hostname:     hostname,
+		Boot:         func() bool { return store.Current().server.Boot },
 	})
 	opened := socketOf(first)
 	listener, url, err := s.listen(store, opened)

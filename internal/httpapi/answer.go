@@ -47,7 +47,8 @@ func (e statusError) Unwrap() error { return e.error }
 // end, and the log is written.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	rec := &recorder{ResponseWriter: w}
+	r = tidied(r)
+	rec := &recorder{ResponseWriter: w, plain: isForMachines(r.URL.Path)}
 	id := requestID()
 	h := w.Header()
 	h.Set("X-Request-Id", id)
@@ -111,7 +112,12 @@ func (w *recorder) refuse(err error) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
 	}
-	writeJSON(w, status, apiv1.Error{Message: oneLine(pxepilot.ErrorMessage(err))})
+	message := oneLine(pxepilot.ErrorMessage(err))
+	if w.plain {
+		writeBody(w, status, "text/plain; charset=utf-8", []byte(message+"\n"))
+		return
+	}
+	writeJSON(w, status, apiv1.Error{Message: message})
 }
 
 // logRequest writes the one line that each request gets: no bodies, no headers.
@@ -124,6 +130,9 @@ func (a *api) logRequest(r *http.Request, w *recorder, id string, took time.Dura
 		slog.Duration("duration", took),
 		slog.String("request_id", id),
 		slog.String("remote", r.RemoteAddr),
+	}
+	if w.host != "" {
+		attrs = append(attrs, slog.String("host", w.host))
 	}
 	level := slog.LevelInfo
 	if w.err != nil {
@@ -149,14 +158,20 @@ func (a *api) logRequest(r *http.Request, w *recorder, id string, took time.Dura
 // A recorder remembers what was answered, for the log.
 type recorder struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
-	err    error
+	status    int
+	bytes     int64
+	err       error
+	plain     bool             // errors are text
+	host      string           // that it is about; empty for none, or where the path tells
+	answering func(status int) // called before an answer begins; nil for nothing
 }
 
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+		if w.answering != nil {
+			w.answering(status)
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

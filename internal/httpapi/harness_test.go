@@ -3,7 +3,9 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -14,7 +16,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -126,12 +130,17 @@ func (l *lab) check(r *http.Request, sent string, res *http.Response, got []byte
 	if r.Method == http.MethodHead {
 		asked.Method = http.MethodGet
 	}
+	if tidy := tidied(asked); strings.HasPrefix(tidy.URL.Path, belowTFTP) {
+		// A path has no slashes in OpenAPI.
+		asked.URL.Path = belowTFTP + "path"
+		asked.URL.RawPath = ""
+	}
 	route, params, err := l.router.FindRoute(asked)
 	if err != nil {
 		l.checkOutside(what, r, res, got)
 		return
 	}
-	if r.Method == http.MethodHead {
+	if r.Method == http.MethodHead && res.Header.Get("ETag") == "" {
 		// net/http drops the body; the recorder keeps it, so that it is checked too.
 		l.checkLength(what, res, got)
 	}
@@ -181,6 +190,10 @@ func (l *lab) checkOutside(what string, r *http.Request, res *http.Response, got
 
 func (l *lab) checkError(what string, res *http.Response, got []byte) {
 	l.t.Helper()
+	if kind := res.Header.Get("Content-Type"); strings.HasPrefix(kind, "text/plain") && forConsole.MatchString(what) {
+		l.checkLine(what, res, got)
+		return
+	}
 	var v any
 	if err := json.Unmarshal(got, &v); err != nil {
 		l.t.Errorf("%s: the answer %d is not JSON: %q", what, res.StatusCode, got)
@@ -197,6 +210,23 @@ func (l *lab) checkError(what string, res *http.Response, got []byte) {
 		l.t.Errorf("%s: the message is not one clear line: %q", what, message)
 	}
 	l.checkLength(what, res, got)
+}
+
+// forConsole are the requests whose errors are text.
+var forConsole = regexp.MustCompile(`^\w+ (https?://[^/]*)?/*(boot|tftp)\b`)
+
+func (l *lab) checkLine(what string, res *http.Response, got []byte) {
+	l.t.Helper()
+	if res.StatusCode == http.StatusPreconditionFailed && len(got) == 0 {
+		return
+	}
+	line, isLine := strings.CutSuffix(string(got), "\n")
+	if !isLine || line == "" || strings.ContainsAny(line, "\r\n\x00\x1b") || len(line) > 1000 {
+		l.t.Errorf("%s: %d is not one clear line: %q", what, res.StatusCode, got)
+	}
+	if res.StatusCode != http.StatusRequestedRangeNotSatisfiable { // which net/http itself answers
+		l.checkLength(what, res, got)
+	}
 }
 
 // brief leaves out the schema that is printed after each error.
@@ -233,11 +263,14 @@ func seedHosts(t testing.TB) *pxepilot.Inventory {
 // reaches it unchecked.
 type memory struct {
 	t        testing.TB
+	inv      *pxepilot.Inventory
+	opened   atomic.Int32
 	variants map[string][]pxepilot.Variant
 	loaders  []string
 	links    map[string]string // host name -> configuration
 	state    map[string]pxepilot.State
 	err      error // of everything
+	files    map[string]string
 	view     *pxepilot.View
 	changes  int
 }
@@ -325,6 +358,48 @@ func (m *memory) Change(ctx context.Context, inv *pxepilot.Inventory, dryRun boo
 	return steps, nil
 }
 
+// Open gives the content of a configuration by the path of a link that leads to
+// it, and else one of the files. One that is "closed" is.
+func (m *memory) Open(ctx context.Context, path string) (*pxepilot.File, error) {
+	if m.err != nil {
+		return nil, m.err
+	}
+	view, err := m.View(ctx, m.inv)
+	if err != nil {
+		return nil, err
+	}
+	f := &pxepilot.File{ModTime: time.Date(2026, 11, 22, 16, 4, 5, 0, time.UTC)}
+	text, found := m.files[path]
+	if path == defaultPath {
+		text, found = "DEFAULT menu\n", true
+	}
+	for _, h := range view.Hosts {
+		for _, l := range h.Links {
+			if l.Path == path && l.Configuration != "" {
+				f.Bootloader, f.Configuration = l.Bootloader, l.Configuration
+				text, found = m.variants[l.Configuration][slices.Index(m.loaders, l.Bootloader)].Content, true
+			}
+		}
+	}
+	switch {
+	case !found:
+		return nil, pxepilot.Errorf(pxepilot.NotFound, "%s is not there", pxepilot.Quote(path))
+	case text == "closed":
+		return nil, pxepilot.Errorf(pxepilot.Forbidden, "%s is closed", pxepilot.Quote(path))
+	}
+	m.opened.Add(1)
+	f.ReadSeekCloser, f.Size, f.Tag = &opened{strings.NewReader(text), m}, int64(len(text)), fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
+	return f, nil
+}
+
+// opened is a file that counts how many are open.
+type opened struct {
+	*strings.Reader
+	of *memory
+}
+
+func (o *opened) Close() error { o.of.opened.Add(-1); return nil }
+
 func (m *memory) checked(name string) {
 	if err := pxepilot.CheckName(name); err != nil {
 		m.t.Errorf("an unchecked name reached the TFTP root: %v", err)
@@ -345,8 +420,8 @@ func newSeed(t testing.TB) (*lab, *memory) {
 }
 
 func newSite(t testing.TB, declared []pxepilot.Bootloader, root *memory) (*lab, *memory) {
-	root.t = t
-	site := &pilot.Site{Inventory: seedHosts(t), Bootloaders: declared, Declared: len(declared) > 0, Root: root}
+	root.t, root.inv = t, seedHosts(t)
+	site := &pilot.Site{Inventory: root.inv, Bootloaders: declared, Declared: len(declared) > 0, Root: root, Files: root}
 	l := newLab(t, pilot.New(func() *pilot.Site { return site }, func() error { return nil }, pilot.Options{}))
 	l.site = site
 	return l, root

@@ -54,11 +54,12 @@ func appendHosts(b []byte, hosts []pxepilot.HostStatus, power *pxepilot.PowerVie
 		if i > 0 {
 			b = append(b, ",\n"...) // a line each, for grep
 		}
-		b = appendHost(b, &hosts[i], power)
+		b = append(appendHost(b, &hosts[i], power), '}')
 	}
 	return append(b, ']')
 }
 
+// appendHost leaves the object open.
 func appendHost(b []byte, s *pxepilot.HostStatus, power *pxepilot.PowerView) []byte {
 	h := s.Host
 	known, powered := power.Of(h)
@@ -121,7 +122,7 @@ func appendHost(b []byte, s *pxepilot.HostStatus, power *pxepilot.PowerView) []b
 			b = appendString(append(b, `,"powerProblem":`...), problem)
 		}
 	}
-	return append(b, '}')
+	return b
 }
 
 func appendLink(b []byte, l *pxepilot.Link) []byte {

@@ -5,7 +5,8 @@
 // turns them into JSON by one table, gives each request an id and logs it once.
 // guard.go keeps out web pages, for the API has no passwords. json.go reads the
 // bodies, strictly and with positions; hosts.go writes the one large answer.
-// power.go waits for machines, longer than the server would let a client.
+// power.go waits for machines, longer than the server would let a client. files.go
+// gives machines what they boot.
 package httpapi
 
 import (
@@ -34,6 +35,10 @@ type Pilot interface {
 	Discover(ctx context.Context, rate int) (*pilot.Discovery, error)
 	Sweeping() (at pxepilot.SweepProgress, running bool)
 	Health(context.Context) pilot.Health
+	Boot(ctx context.Context, mac, bootloader string) (pilot.Given, error)
+	File(ctx context.Context, path string) (pilot.Given, error)
+	Fetched(host string, f pilot.Fetch)
+	LastFetch(host string) (pilot.Fetch, bool)
 }
 
 // Options are what the API needs to know of its surroundings.
@@ -41,15 +46,19 @@ type Options struct {
 	Logger       *slog.Logger    // one line for each request; nil for none
 	AllowedHosts func() []string // names that the server may be asked by, as configured now; nil for none
 	Hostname     string          // of the machine, as os.Hostname tells
+	Boot         func() bool     // whether machines get what they boot, as configured now; nil for always
 }
 
-// New makes the handler of everything below /v1. It answers JSON, errors
-// included, whatever the path.
+// New makes the handler of the API and of the files for machines. It answers JSON,
+// errors included, whatever the path is, unless that is for machines.
 func New(p Pilot, o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &api{pilot: p, log: o.Logger, guard: newGuard(o.Hostname, o.AllowedHosts)}
+	if o.Boot == nil {
+		o.Boot = func() bool { return true }
+	}
+	a := &api{pilot: p, log: o.Logger, guard: newGuard(o.Hostname, o.AllowedHosts), boots: o.Boot}
 	a.mux = a.newMux()
 	return a
 }
@@ -58,13 +67,15 @@ type api struct {
 	pilot Pilot
 	log   *slog.Logger
 	guard guard
+	boots func() bool
 	mux   *http.ServeMux
 	hosts struct{ powered, bare hostsBody } // the list with what is known of their power, and without
 }
 
-// writeTimeout is how long an answer may take. It is counted from the end of the
-// headers, or from where the machines are done: the body, at most 5 s for another
-// writer's lock, the change, and 50 MB (100,000 hosts) at 8 Mbit/s.
+// writeTimeout is how long an answer may take, or the next 32 KiB of a file. It is
+// counted from the end of the headers, or from where the machines are done: the
+// body, at most 5 s for another writer's lock, the change, and 50 MB (100,000 hosts)
+// at 8 Mbit/s.
 const writeTimeout = 2 * time.Minute
 
 // Server makes a server that no client can hold up. The caller listens, serves

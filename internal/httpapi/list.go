@@ -91,7 +91,11 @@ func (a *api) showHost(w http.ResponseWriter, r *http.Request) error {
 	if status {
 		power = func() *pxepilot.PowerView { return a.pilot.Powers(r.Context()) }
 	}
-	writeBody(w, http.StatusOK, "application/json", append(appendHost(nil, h, power()), '\n'))
+	body := appendHost(nil, h, power())
+	if f, ok := a.pilot.LastFetch(h.Host.Name); ok {
+		body = appendFetch(append(body, `,"lastFetch":`...), f)
+	}
+	writeBody(w, http.StatusOK, "application/json", append(body, "}\n"...))
 	return nil
 }
 

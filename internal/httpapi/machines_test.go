@@ -141,7 +141,8 @@ func newPowered(t testing.TB) (*lab, *memory, *machines, *sweeper) {
 		links:   map[string]string{"h1": "local", "h2": "local"},
 	}
 	s := &sweeper{}
-	site := &pilot.Site{Inventory: inv, Root: root}
+	root.inv = inv
+	site := &pilot.Site{Inventory: inv, Root: root, Files: root}
 	p := pilot.New(func() *pilot.Site { return site }, func() error { return nil }, pilot.Options{Power: m, Discoverer: s})
 	l := newLab(t, p)
 	l.site = site

@@ -44,6 +44,8 @@ func (a *api) routes() []route {
 		{"GET", "/v1/healthcheck", nil, a.checkHealth},
 		{"GET", "/v1/health", nil, a.showHealth},
 		{"GET", "/v1/openapi.yaml", nil, a.showContract},
+		{"GET", "/boot/{mac}", []string{"bootloader"}, a.bootHost},
+		{"GET", "/tftp/{path...}", nil, a.giveFile},
 	}
 }
 

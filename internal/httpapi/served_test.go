@@ -1,9 +1,7 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"sync"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -41,18 +39,6 @@ func (m *memory) Explain(ctx context.Context, inv *pxepilot.Inventory, hosts []*
 	}
 	return explained, nil
 }
-
-func (m *memory) Open(ctx context.Context, path string) (*pxepilot.File, error) {
-	content, err := m.Fetch(ctx, path, 1<<20)
-	if err != nil {
-		return nil, err
-	}
-	return &pxepilot.File{ReadSeekCloser: unclosed{bytes.NewReader(content)}, Size: int64(len(content))}, nil
-}
-
-type unclosed struct{ io.ReadSeeker }
-
-func (unclosed) Close() error { return nil }
 
 // Fetch gives what is on the disk, as a pilot.TFTPServer does that serves it.
 func (m *memory) Fetch(_ context.Context, path string, _ int64) ([]byte, error) {

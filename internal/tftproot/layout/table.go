@@ -117,14 +117,14 @@ var Table = []Row{
 	{
 		Kind: pxepilot.Directory,
 		Search: []Step{
+			// These decide whether everything else, such as config.txt, is asked for below
+			// the directory or in the root.
 			{Name: "{link}/start4.elf"},
 			{Name: "{link}/start.elf"},
-			{Name: "{link}/config.txt"},
 			{By: pxepilot.ByDefault, Name: "/start4.elf"},
 			{By: pxepilot.ByDefault, Name: "/start.elf"},
-			{By: pxepilot.ByDefault, Name: "/config.txt"},
 		},
-		Source: "Raspberry Pi documentation, \"Network booting\" and \"TFTP_PREFIX\"",
+		Source: "Raspberry Pi documentation, \"Network booting\" and \"TFTP_PREFIX\"; github.com/raspberrypi/rpi-eeprom, issue 74, for a capture",
 	},
 }
 

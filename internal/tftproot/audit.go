@@ -8,13 +8,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/pxe-pilot/pxe-pilot"
-	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
 )
 
 // A Finding is something in the TFTP root that makes machines boot something
@@ -48,9 +48,10 @@ func (r *Root) Audit(inv *pxepilot.Inventory) []Finding {
 		a.broken(err)
 		return a.findings
 	}
-	a.snap = snap
+	a.snap, a.explainer = snap, s.explainer(snap)
 	a.aboveRoot()
 	a.directories()
+	a.loaders()
 	a.configurations()
 	a.hosts()
 	a.strangers()
@@ -58,11 +59,12 @@ func (r *Root) Audit(inv *pxepilot.Inventory) []Finding {
 }
 
 type audit struct {
-	root     *Root
-	session  *session
-	snap     *snapshot
-	entered  map[string]bool // directories that enter has looked at
-	findings []Finding
+	root      *Root
+	session   *session
+	snap      *snapshot
+	explainer *explainer
+	entered   map[string]bool // directories that enter has looked at
+	findings  []Finding
 }
 
 func (a *audit) add(isError bool, p, format string, args ...any) {
@@ -153,6 +155,21 @@ func (a *audit) directories() {
 	}
 }
 
+// loaders looks whether the loaders ask for the links of hosts at all.
+func (a *audit) loaders() {
+	for l := range a.root.loaders {
+		trouble := a.explainer.trouble(l)
+		if trouble == "" || !slices.ContainsFunc(a.snap.view.Inventory.Hosts(), a.root.loaders[l].Counts) {
+			continue
+		}
+		where := a.root.loaders[l].Dirs()[0]
+		if script := a.explainer.scripts[l]; script.Script != nil && script.Path != "" {
+			where = script.Path
+		}
+		a.fail(a.at(where), "%s", trouble)
+	}
+}
+
 // configurations looks at the directories of configurations and what is in them.
 func (a *audit) configurations() {
 	s := a.session
@@ -175,7 +192,7 @@ func (a *audit) configurations() {
 				if e.kind == fs.ModeDir {
 					a.enter(filepath.Join(s.trees[d.tree].real, d.path, e.name))
 				} else if !loader.Directory {
-					a.readable(d, e.name)
+					a.readable(loader, d, e.name)
 				}
 				if e.kind == fs.ModeSymlink {
 					a.link(d, e.name)
@@ -211,11 +228,15 @@ func (s *session) holdsOthers(d *dir, name string) bool {
 	return false
 }
 
-// readable looks whether a TFTP server's user could read a file.
-func (a *audit) readable(d *dir, name string) {
+// readable looks whether a TFTP server's user could read a file, and the loader
+// use it.
+func (a *audit) readable(loader *loader, d *dir, name string) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(d.fd(), name, &st, 0); err != nil {
 		return // a link's end is looked at as a link
+	}
+	if st.Size == 0 && loader.SkipsEmpty() {
+		a.fail(a.where(d, name), "it is empty, which bootloader %s takes for a file that is not there: machines get the loader's default", loader.Name)
 	}
 	if st.Mode&othersRead == 0 {
 		a.warn(a.where(d, name), "mode %04o: the user of a TFTP server cannot read it; chmod o+r", st.Mode&0o7777)
@@ -282,92 +303,4 @@ func (a *audit) hostLink(host string, l *pxepilot.Link, n name) {
 	if l.Target != "" {
 		a.link(a.session.dirs[n.dir], n.base)
 	}
-}
-
-// strangers looks at the names in the directories of links that are no host's.
-func (a *audit) strangers() {
-	s := a.session
-	for at, d := range s.dirs {
-		if d.missing() || !a.isLinkDir(at) {
-			continue
-		}
-		names, err := namesIn(d)
-		if err != nil {
-			a.fail(a.where(d, ""), "it cannot be listed: %v", plain(err))
-			continue
-		}
-		sort.Strings(names)
-		for _, n := range names {
-			if _, owned := a.snap.bound.ownerOf(spot{at, n}); !owned {
-				a.stranger(at, d, n)
-			}
-		}
-	}
-}
-
-func (a *audit) isLinkDir(at int) bool {
-	for _, i := range a.session.linkDir {
-		if i == at {
-			return true
-		}
-	}
-	return false
-}
-
-func (a *audit) stranger(at int, d *dir, name string) {
-	where := a.where(d, name)
-	if strings.HasPrefix(name, layout.TempPrefix) {
-		if name != planName {
-			a.warn(where, "a temporary link that a crash left; the server removes it when it starts")
-		}
-		return
-	}
-	kind, err := kindOf(d, name)
-	if err != nil || kind == fs.ModeDir {
-		return
-	}
-	if _, owned := a.snap.bound.ownerOf(spot{at, strings.ToLower(name)}); owned {
-		a.fail(where, "the name is in upper case, and no loader asks for it so")
-		return
-	}
-	if a.asConfiguration(at, name) {
-		return // it was looked at as that
-	}
-	if !a.looksLikeHost(at, name) {
-		if kind == fs.ModeSymlink {
-			a.link(d, name)
-		}
-		return
-	}
-	if name != strings.ToLower(name) {
-		a.warn(where, "the name is in upper case, and no loader asks for it so; it belongs to no host")
-		return
-	}
-	a.warn(where, "it belongs to no host of the configuration file, and is left alone")
-	if kind == fs.ModeSymlink {
-		a.link(d, name)
-	}
-}
-
-// asConfiguration says whether a name, in a directory of links that is one of
-// configurations, too, may be a configuration.
-func (a *audit) asConfiguration(at int, name string) bool {
-	for l := range a.root.loaders {
-		if a.session.conf[l] == at && a.session.mayBeConfiguration(l, name) {
-			return true
-		}
-	}
-	return false
-}
-
-// looksLikeHost says whether a name has the shape of a host's link.
-func (a *audit) looksLikeHost(at int, name string) bool {
-	for l := range a.root.loaders {
-		for _, d := range a.root.loaders[l].Dirs() {
-			if a.session.linkDir[d] == at && a.root.loaders[l].Matches(d, name) {
-				return true
-			}
-		}
-	}
-	return false
 }

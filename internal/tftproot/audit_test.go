@@ -88,7 +88,7 @@ func TestAuditFinds(t *testing.T) {
 			`warning: pxelinux.cfg/conf/a: mode 0640: the user of a TFTP server cannot read it; chmod o+r`,
 		}},
 		{"modes on a configuration's way", func(s *site) {
-			s.write("closed/deep/x", "")
+			s.write("closed/deep/x", "x")
 			s.symlink("deep/x", "closed/x")
 			s.symlink("../../closed/x", "pxelinux.cfg/conf/far")
 			s.symlink("../../closed/deep/x", "pxelinux.cfg/conf/farther")

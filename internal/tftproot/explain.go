@@ -4,14 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"slices"
 	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
@@ -283,8 +279,7 @@ func (e *explainer) named(base string) *pxepilot.Host {
 
 // configuration is the one that a path went through.
 func (e *explainer) configuration(l int, s sight) string {
-	d := e.confDir(l)
-	dir := path.Join(e.trees[d.tree].real, d.path)
+	dir := e.onDiskReally(e.conf[l])
 	for _, p := range s.passed {
 		if path.Dir(p.path) == dir && e.snap.confs[l][path.Base(p.path)] && p.last != e.root.loaders[l].Directory {
 			return path.Base(p.path)
@@ -305,60 +300,4 @@ func (e *explainer) through(p string, s sight) []string {
 		list = append(list, end)
 	}
 	return list
-}
-
-// A content is what a machine gets, or why it is not shown.
-type content struct {
-	text  string
-	bytes int64
-	why   string
-}
-
-// content reads a file at an absolute path, once. What is outside of the root is not
-// shown.
-func (e *explainer) content(l int, end string) content {
-	if e.root.loaders[l].Directory {
-		end = path.Dir(end)
-	}
-	if c, ok := e.contents[end]; ok {
-		return c
-	}
-	c := content{}
-	if tree, rel, ok := e.mapAbsolute(end); !ok {
-		c.why = "is outside of the TFTP root"
-	} else if f, err := e.trees[tree].OpenFile(rel, os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
-		c.why = "cannot be read: " + plain(err).Error()
-	} else {
-		c = contentOf(f)
-		_ = f.Close()
-	}
-	e.contents[end] = c
-	return c
-}
-
-func contentOf(f *os.File) content {
-	info, err := f.Stat()
-	if err != nil {
-		return content{why: "cannot be read: " + plain(err).Error()}
-	}
-	if info.IsDir() {
-		entries, _ := f.ReadDir(-1)
-		return content{text: listing(entries)}
-	}
-	if !info.Mode().IsRegular() {
-		return content{why: "is not a regular file"}
-	}
-	data, err := io.ReadAll(io.LimitReader(f, MaxContent+1))
-	c := content{bytes: info.Size()}
-	switch {
-	case err != nil:
-		c.why = "cannot be read: " + plain(err).Error()
-	case len(data) > MaxContent:
-		c.why = fmt.Sprintf("is larger than %d KiB", MaxContent>>10)
-	case !utf8.Valid(data):
-		c.why = "is not UTF-8 text"
-	default:
-		c.text = string(data)
-	}
-	return c
 }

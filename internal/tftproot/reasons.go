@@ -108,8 +108,7 @@ func (e *explainer) basesOf(a *asking, link *pxepilot.Link) (bases []string) {
 // goneConfiguration is the configuration that a link leads to where that is not
 // there.
 func (e *explainer) goneConfiguration(l int, s sight) (name string, ok bool) {
-	d := e.confDir(l)
-	if s.circle || path.Dir(s.end) != path.Join(e.trees[d.tree].real, d.path) {
+	if s.circle || path.Dir(s.end) != e.onDiskReally(e.conf[l]) {
 		return "", false
 	}
 	return path.Base(s.end), true
@@ -124,6 +123,12 @@ func (e *explainer) twin(link string) string {
 		}
 	}
 	return ""
+}
+
+// folder is where a loader looks, on this machine.
+func (e *explainer) folder(l int) string {
+	folder, _ := e.root.loaders[l].Folder()
+	return path.Dir(e.look.place(folder + "/x"))
 }
 
 // trouble is what keeps a loader from asking for anybody's links.
@@ -148,8 +153,8 @@ func (e *explainer) warn(a *asking) {
 		if len(a.Reasons) == 0 && e.link(a, ask) == nil {
 			tell("it gets %s by %s and not by its own link, so that no deploy changes it; remove that", pxepilot.Quote(a.Configuration), shown(ask.Path))
 		}
-		if len(ask.Paths) > 1 && e.another(a, ask) != "" {
-			tell("%s is there, too, and which of the two the machine asks for depends on its firmware; remove the one that is not meant", shown(e.another(a, ask)))
+		if len(ask.Paths) > 1 && e.another(ask) != "" {
+			tell("%s is there, too, and which of the two the machine asks for depends on its firmware; remove the one that is not meant", shown(e.another(ask)))
 		}
 	}
 	if a.Wins != a.InChroot {
@@ -180,7 +185,7 @@ func (e *explainer) perhaps(a *asking, i int) string {
 }
 
 // another is a further path of an ask that a machine may get.
-func (e *explainer) another(a *asking, ask pxepilot.Ask) string {
+func (e *explainer) another(ask pxepilot.Ask) string {
 	for _, p := range ask.Paths {
 		if p != ask.Path && e.look.find(p, false).found == pxepilot.Readable {
 			return p

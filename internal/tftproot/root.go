@@ -327,5 +327,10 @@ func (r *Root) theirDirectory(l loader) string {
 	return theConfigurations + " of bootloader " + l.Name
 }
 
+// onDiskReally is the path of a directory of the session without symbolic links.
+func (s *session) onDiskReally(at int) string {
+	return filepath.Join(s.trees[s.dirs[at].tree].real, s.dirs[at].path)
+}
+
 // onDisk is the path of a place on this machine.
 func (s *session) onDisk(at loc) string { return filepath.Join(s.trees[at.tree].path, at.path) }

@@ -72,7 +72,7 @@ func (l Loader) ask(s step, h *pxepilot.Host, mac pxepilot.MAC) Ask {
 	}
 	a := Ask{By: s.By, If: s.If}
 	for _, value := range known {
-		a.Paths = appendNew(a.Paths, l.place(facts.ReplaceAllLiteralString(s.Name, value)))
+		a.Paths = appendNew(a.Paths, facts.ReplaceAllLiteralString(l.place(s.Name), value))
 	}
 	if len(known) == 0 || s.If != "" {
 		a.Pattern = s.pattern
@@ -186,6 +186,17 @@ func appendNew(list []string, s string) []string {
 		}
 	}
 	return append(list, s)
+}
+
+// ByUUID is the UUID that a name is made of, where the loader asks for such names, and
+// what must be so for that, where it does not always; else empty.
+func (l Loader) ByUUID(base string) (uuid, perhaps string) {
+	for _, s := range l.steps {
+		if s.By == pxepilot.ByUUID && s.match.MatchString(base) {
+			return UUIDIn(base), s.If
+		}
+	}
+	return "", ""
 }
 
 // UUIDIn finds the UUID in a name that a loader may ask for, or returns "".

@@ -113,16 +113,22 @@ var explanations = []struct {
 		with(pxelinux("00:00:00:00:00:01", apiv1.Ask{By: "uuid", Paths: []string{uuid, nobodys}, Unknown: true, Pattern: "pxelinux.cfg/<UUID>", Found: "readable", Path: uuid}, there("mac", link1, "local")), func(s *apiv1.Search) {
 			s.Warnings = []string{uuid + " would come first if that is the machine's UUID; give the host its uuid in the configuration file"}
 		})), false},
-	{"not in a chroot", configured("h1", false,
+	{"not in a chroot", configured("h1", true,
 		with(pxelinux("00:00:00:00:00:01", noUUID, there("mac", link1, "local")), func(s *apiv1.Search) {
 			s.Asks[1].Found = "unchrooted"
 			s.Asks[1].Note = "a TFTP server that is locked into the root does not follow \"/srv/tftp/pxelinux.cfg/conf/local\""
+			s.Warnings = []string{"a TFTP server that is locked into the root (tftpd-hpa --secure, Debian's default) gives pxelinux.cfg/default instead"}
 			s.InChroot = new("pxelinux.cfg/default")
 		})), false},
-	{"nothing at all in a chroot", configured("h1", false, apiv1.Search{
+	{"nothing at all in a chroot", configured("h1", true, apiv1.Search{
 		Bootloader: "ipxe", MACAddress: "00:00:00:00:00:01", Wins: "ipxe/01-00-00-00-00-00-01.ipxe", Configuration: "local", InChroot: new(string),
 		Asks: []apiv1.Ask{{By: "mac", Paths: []string{"ipxe/01-00-00-00-00-00-01.ipxe"}, Asked: true, Found: "unchrooted", Path: "ipxe/01-00-00-00-00-00-01.ipxe", Configuration: "local"},
 			absent("default", "ipxe/default.ipxe")}}), false},
+	{"not in a chroot, but no server is in one", configured("h1", true,
+		with(pxelinux("00:00:00:00:00:01", noUUID, there("mac", link1, "local")), func(s *apiv1.Search) {
+			s.InChroot = new("pxelinux.cfg/default")
+			s.Servers = []apiv1.Verification{{Server: "10.0.0.1:69", Served: true}}
+		})), false},
 	{"one replica is behind, one is dead", configured("h1", false,
 		with(pxelinux("00:00:00:00:00:01", noUUID, there("mac", link1, "local")), func(s *apiv1.Search) {
 			s.Servers = []apiv1.Verification{{Server: "10.0.0.1:69", Served: true},

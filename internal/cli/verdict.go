@@ -24,6 +24,8 @@ func verdict(e *apiv1.Explanation) string {
 		return fmt.Sprintf("The links of %s are %s: %s. %s", e.Name, e.State, meaning[pxepilot.State(e.State)], seen.sum())
 	case e.AsDeployed && seen.verified:
 		return fmt.Sprintf("%s boots %s, as deployed: every TFTP server gives just that.", e.Name, deployed.Name)
+	case e.AsDeployed && seen.chroot:
+		return fmt.Sprintf("%s boots %s, as deployed, but NOT from a TFTP server in a chroot.", e.Name, deployed.Name)
 	case e.AsDeployed:
 		return fmt.Sprintf("%s boots %s, as deployed.", e.Name, deployed.Name)
 	}
@@ -33,8 +35,6 @@ func verdict(e *apiv1.Explanation) string {
 		return not + ". " + seen.sum()
 	case seen.unserved:
 		return not + ": not every TFTP server gives it."
-	case seen.chroot:
-		return not + ", from a TFTP server in a chroot."
 	}
 	return not + "."
 }

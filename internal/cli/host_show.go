@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,6 +83,7 @@ func writeHost(b *bytes.Buffer, h *apiv1.Host) {
 	}
 	fact("Power state", powerFact(h))
 	fact("Power problem", h.PowerProblem)
+	fact("Last fetched", fetchFact(h.LastFetch))
 	t := newTable("BOOTLOADER", "MAC ADDRESS", "LINK", "TARGET", "STATE", "CONFIGURATION", "THROUGH")
 	for _, l := range h.Links {
 		t.row(l.Bootloader, l.MACAddress, l.Path, l.Target, l.State, l.Configuration, strings.Join(l.Through, " | "))
@@ -90,17 +92,43 @@ func writeHost(b *bytes.Buffer, h *apiv1.Host) {
 }
 
 // powerFact is the power state with its age, for it is not asked anew for a list.
-// The clocks of the server and of this machine need not agree.
 func powerFact(h *apiv1.Host) string {
-	at, err := time.Parse(time.RFC3339, h.PowerStateAt)
+	if ago := age(h.PowerStateAt); ago != "" {
+		return h.PowerState + " (" + ago + ")"
+	}
+	return h.PowerState
+}
+
+// age says how long ago something was. The clocks of the server and of this machine
+// need not agree.
+func age(at string) string {
+	then, err := time.Parse(time.RFC3339, at)
 	if err != nil {
-		return h.PowerState
+		return ""
 	}
-	ago := "just now"
-	if age := time.Since(at); age >= time.Second {
-		ago = age.Truncate(time.Second).String() + " ago"
+	if age := time.Since(then); age >= time.Second {
+		return age.Truncate(time.Second).String() + " ago"
 	}
-	return h.PowerState + " (" + ago + ")"
+	return "just now"
+}
+
+// fetchFact is what the host fetched last over HTTP, when, and who asked for it.
+func fetchFact(f *apiv1.LastFetch) string {
+	if f == nil {
+		return ""
+	}
+	what := cmp.Or(f.Configuration, "what is no configuration")
+	if f.Status >= 400 {
+		what = fmt.Sprintf("nothing (%d)", f.Status)
+	}
+	if f.Bootloader != "" {
+		what += " for " + f.Bootloader
+	}
+	by := f.By
+	if f.Agent != "" {
+		by += " (" + f.Agent + ")"
+	}
+	return strings.TrimSuffix(what+", "+age(f.At), ", ") + ", by " + by + ", as " + f.Path
 }
 
 func labels(m map[string]string) string {

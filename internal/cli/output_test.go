@@ -236,7 +236,8 @@ func TestNothingHostile(t *testing.T) {
 	const evil = "\x1b]0;owned\x07\n\u202e\u009b"
 	h := apiv1.Host{Name: evil, State: evil, MACAddresses: []string{evil}, Configuration: &apiv1.ConfigurationRef{Name: evil},
 		PowerState: evil, PowerStateAt: evil, PowerProblem: evil,
-		Labels: map[string]string{evil: evil}, Bootloaders: []string{evil}, IPMI: &apiv1.IPMI{MACAddress: evil, Hostname: evil},
+		LastFetch: &apiv1.LastFetch{At: evil, Path: evil, By: evil, Agent: evil, Bootloader: evil, Configuration: evil, Status: 200},
+		Labels:    map[string]string{evil: evil}, Bootloaders: []string{evil}, IPMI: &apiv1.IPMI{MACAddress: evil, Hostname: evil},
 		Links: []apiv1.Link{{Bootloader: evil, MACAddress: evil, Path: evil, Target: evil, State: evil, Configuration: evil, Through: []string{evil}}}}
 	var b bytes.Buffer
 	writeHost(&b, &h)

@@ -143,3 +143,27 @@ func TestAge(t *testing.T) {
 		}
 	}
 }
+
+// TestLastFetch tells what a host got last over HTTP, and who asked for it.
+func TestLastFetch(t *testing.T) {
+	for _, tt := range []struct {
+		fetch *apiv1.LastFetch
+		want  string
+	}{
+		{&apiv1.LastFetch{At: "1999-12-31T23:59:48Z", Path: "/boot/52-54-00-00-00-01", By: "10.0.0.7", Agent: "iPXE/1.21.1", Bootloader: "ipxe", Configuration: "local", Status: 200},
+			"local for ipxe, 12s ago, by 10.0.0.7 (iPXE/1.21.1), as /boot/52-54-00-00-00-01"},
+		{&apiv1.LastFetch{At: "2000-01-01T00:00:00Z", Path: "/tftp/x", By: "10.0.0.7", Bootloader: "grub", Status: 304},
+			"what is no configuration for grub, just now, by 10.0.0.7, as /tftp/x"},
+		{&apiv1.LastFetch{At: "1999-12-31T23:00:00Z", Path: "/boot/1", By: "fe80::1%eth0", Status: 404},
+			"nothing (404), 1h0m0s ago, by fe80::1%eth0, as /boot/1"},
+		{nil, ""},
+	} {
+		handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, apiv1.Host{Name: "h1", LastFetch: tt.fetch})
+		})
+		got := inBubble(t, handler, cli.IO{}, "host show h1", nil)
+		if line := "Last fetched:   " + tt.want + "\n"; strings.Contains(got.stdout, line) != (tt.fetch != nil) || tt.fetch == nil && strings.Contains(got.stdout, "Last") {
+			t.Errorf("%+v: %s", tt.fetch, got.stdout)
+		}
+	}
+}

@@ -87,13 +87,13 @@ func (x *explainer) write(e *apiv1.Explanation) {
 		for _, v := range s.Servers {
 			x.say("", servedLine(v))
 		}
-		x.notes(s)
 		for _, reason := range s.Reasons {
 			x.say("reason: ", reason)
 		}
 		for _, warning := range s.Warnings {
 			x.say("warning: ", warning)
 		}
+		x.notes(s)
 		if s.Setup != nil && !s.Setup.Done {
 			x.block(setupTitle(s), s.Setup.Text, true)
 		}
@@ -103,12 +103,12 @@ func (x *explainer) write(e *apiv1.Explanation) {
 	}
 }
 
-// notes tells what is to be known of single steps, unless a sentence does already.
+// notes tells what is to be known of files that no reason or warning is about.
 func (x *explainer) notes(s *apiv1.Search) {
 	sentences := strings.Join(slices.Concat(s.Reasons, s.Warnings), "\n")
 	for i, a := range s.Asks {
-		if a.Note != "" && isAsked(s, i) && !strings.Contains(sentences, strings.TrimPrefix(a.Note, "it ")) {
-			x.say("note: ", fmt.Sprintf("%d: %s", i+1, a.Note))
+		if a.Note != "" && isAsked(s, i) && !strings.Contains(sentences, a.Path) {
+			x.say("note: ", a.Path+": "+a.Note)
 		}
 	}
 }

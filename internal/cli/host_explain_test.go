@@ -106,7 +106,7 @@ var explanations = []struct {
 		with(pxelinux("00:00:00:00:00:01", there("mac", link1, "local")), func(s *apiv1.Search) { s.Content = "APPEND " + strings.Repeat("x", 120) })), false},
 	{"a link that is broken", configured("h1", false,
 		with(pxelinux("00:00:00:00:00:01", noUUID, broken("mac", link1, "broken")), func(s *apiv1.Search) {
-			s.Asks[1].Note, s.Asks[9].Note = "it leads to pxelinux.cfg/conf/local, which is not there", "of note"
+			s.Asks[1].Note, s.Asks[10].Note = "it leads to pxelinux.cfg/conf/local, which is not there", "of note"
 			s.Reasons = []string{link1 + " leads to pxelinux.cfg/conf/local, which is not there"}
 		})), false},
 	{"files that may be its own", configured("h1", true,
@@ -154,6 +154,7 @@ var explanations = []struct {
 		apiv1.Search{Bootloader: "ipxe", MACAddress: "00:00:00:00:00:01", Wins: "ipxe/01-00-00-00-00-00-01.ipxe", Configuration: "local",
 			Setup: &apiv1.Setup{Text: "#!ipxe\nchain ipxe/01-${netX/mac:hexhyp}.ipxe || exit\n"},
 			Asks:  []apiv1.Ask{{By: "mac", Paths: []string{"ipxe/01-00-00-00-00-00-01.ipxe"}, Asked: true, Found: "readable", Path: "ipxe/01-00-00-00-00-00-01.ipxe", Configuration: "local"}}}), false},
+	{"links of which nothing is known", apiv1.Explanation{Name: "h1", State: "torn", Searches: []apiv1.Search{pxelinux("00:00:00:00:00:01", absent("mac", link1))}}, false},
 	{"nothing deployed", apiv1.Explanation{Name: "h2", State: "none", Searches: []apiv1.Search{pxelinux("00:00:00:00:00:02", noUUID, absent("mac", "pxelinux.cfg/01-00-00-00-00-00-02"))}}, false},
 	{"nothing deployed, nothing known, nothing there", apiv1.Explanation{Name: "h2", State: "none", Searches: []apiv1.Search{{
 		Bootloader: "pxelinux", MACAddress: "00:00:00:00:00:02", Asks: []apiv1.Ask{

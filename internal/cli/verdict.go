@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -21,7 +22,8 @@ func verdict(e *apiv1.Explanation) string {
 	case deployed == nil && e.State == string(pxepilot.None):
 		return fmt.Sprintf("Nothing is deployed to %s. %s", e.Name, seen.sum())
 	case deployed == nil:
-		return fmt.Sprintf("The links of %s are %s: %s. %s", e.Name, e.State, meaning[pxepilot.State(e.State)], seen.sum())
+		why := cmp.Or(meaning[pxepilot.State(e.State)], "its links are "+e.State)
+		return fmt.Sprintf("%s does NOT boot as deployed: %s. %s", e.Name, why, seen.sum())
 	case e.AsDeployed && seen.verified:
 		return fmt.Sprintf("%s boots %s, as deployed: every TFTP server gives just that.", e.Name, deployed.Name)
 	case e.AsDeployed && seen.chroot:

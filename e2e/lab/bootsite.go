@@ -26,6 +26,7 @@ type BootSite struct {
 	number   int
 	capture  *capture
 	machines []*Machine
+	hosts    []*Host // those of the machines, and others
 }
 
 // bootSites counts them: each has a bridge and a subnet of its own in the network
@@ -37,6 +38,17 @@ var bootSites atomic.Int32
 // them is the address of the server's machine.
 func NewBootSite(t testing.TB, server TFTPServer, offer ...string) *BootSite {
 	t.Helper()
+	s := newBootSite(t)
+	MakeDir(t, filepath.Join(s.dir(), "dhcp"))
+	s.tftp = server(t, s.Root, s.Address)
+	s.dhcp = Start(t, "dnsmasq", "--keep-in-foreground", "--pid-file=", "--conf-file="+s.dhcpFile(t, offer))
+	s.dhcp.Wait(t, "DHCP, IP range")
+	return s
+}
+
+// newBootSite makes a site that nobody serves yet.
+func newBootSite(t testing.TB) *BootSite {
+	t.Helper()
 	NeedNamespaces(t)
 	testenv.Need(t, "dnsmasq", "nasm")
 	n := int(bootSites.Add(1))
@@ -44,10 +56,6 @@ func NewBootSite(t testing.TB, server TFTPServer, offer ...string) *BootSite {
 	s.listen = "  address: " + s.Address + "\n"
 	s.connect(t)
 	s.capture = newCapture(t, s.bridge)
-	MakeDir(t, filepath.Join(s.dir(), "dhcp"))
-	s.tftp = server(t, s.Root, s.Address)
-	s.dhcp = Start(t, "dnsmasq", "--keep-in-foreground", "--pid-file=", "--conf-file="+s.dhcpFile(t, offer))
-	s.dhcp.Wait(t, "DHCP, IP range")
 	s.putSystems(t)
 	return s
 }
@@ -111,6 +119,9 @@ func (s *BootSite) dhcpFile(t testing.TB, offer []string) string {
 // reserve has the DHCP server know a machine, by all of its network cards.
 func (s *BootSite) reserve(t testing.TB, m *Machine) {
 	t.Helper()
+	if s.dhcp == nil { // one that a document shows, which knows no machines
+		return
+	}
 	file := filepath.Join(s.dir(), "dhcp", m.Name)
 	mark := s.dhcp.Mark()
 	Write(t, file+"~", strings.Join(m.MACs, ",")+","+m.IP+"\n") // a name that dnsmasq does not read
@@ -142,12 +153,12 @@ func (s *BootSite) GRUB(t testing.TB, platform string) {
 	}
 }
 
-// Serve starts a server of ours on the site, which knows its machines.
+// Serve starts a server of ours on the site, which knows its hosts.
 func (s *BootSite) Serve(t testing.TB) *Server {
 	t.Helper()
-	hosts := make([]Host, len(s.machines))
-	for i, m := range s.machines {
-		hosts[i] = m.Host
+	hosts := make([]Host, len(s.hosts))
+	for i, h := range s.hosts {
+		hosts[i] = *h
 	}
 	s.Describe(t, s.Text(hosts...))
 	return s.Site.Serve(t)

@@ -27,6 +27,15 @@ type Request struct {
 
 func (r Request) String() string { return fmt.Sprintf("%s %-4s %s", r.MAC, r.Method, r.Path) }
 
+// list shows requests, a line each.
+func list(requests []Request) string {
+	var b strings.Builder
+	for _, r := range requests {
+		fmt.Fprintln(&b, r)
+	}
+	return b.String()
+}
+
 // Name is the path below the TFTP root, without what loaders write in front of it.
 func (r Request) Name() string { return strings.TrimPrefix(path.Clean("/"+r.Path), "/") }
 

@@ -13,14 +13,14 @@ import (
 	"github.com/pxe-pilot/pxe-pilot/apiv1"
 )
 
-// Explain is what "host explain" says of the machine, before it boots.
-func (m *Machine) Explain(t testing.TB, s *Server) apiv1.Explanation {
+// Explain is what "host explain" says of the host, before it boots.
+func (h Host) Explain(t testing.TB, s *Server) apiv1.Explanation {
 	t.Helper()
-	stdout, stderr, status := Output(t, Program(), "-s", s.URL, "host", "explain", m.Name, "-o", "json")
+	stdout, stderr, status := Output(t, Program(), "-s", s.URL, "host", "explain", h.Name, "-o", "json")
 	var e apiv1.Explanation
-	// Status 1 says that the machine will boot something else than was deployed.
+	// Status 1 says that it will boot something else than was deployed.
 	if err := json.Unmarshal([]byte(stdout), &e); err != nil || status > 1 {
-		t.Fatalf("host explain %s: exit status %d (%v)\n%s%s", m.Name, status, err, stdout, stderr)
+		t.Fatalf("host explain %s: exit status %d (%v)\n%s%s", h.Name, status, err, stdout, stderr)
 	}
 	return e
 }
@@ -29,60 +29,61 @@ func (m *Machine) Explain(t testing.TB, s *Server) apiv1.Explanation {
 // powered on, file by file.
 func (m *Machine) AsExplained(t testing.TB, e apiv1.Explanation) {
 	t.Helper()
-	search, err := m.search(e)
-	if err == nil {
-		err = compare(search, m.Requests(t), func(name string) bool {
-			info, err := os.Lstat(filepath.Join(m.site.Root, name))
-			return err == nil && info.Mode().IsRegular()
-		})
-	}
-	if err == nil {
-		return
-	}
-	var asked strings.Builder
-	for _, r := range m.Requests(t) {
-		fmt.Fprintln(&asked, r)
-	}
-	text, _ := json.MarshalIndent(search, "", "  ")
-	t.Errorf("%s did not boot as explained: %v\nIt asked:\n%sExplained was:\n%s", m.Name, err, &asked, text)
+	m.site.asExplained(t, e, m.MACs[m.first], m.Requests(t))
 }
 
-// search is that of the card that the machine boots by, and of its loader.
-func (m *Machine) search(e apiv1.Explanation) (apiv1.Search, error) {
-	var found []apiv1.Search
-	for _, s := range e.Searches {
-		if s.MACAddress == m.MACs[m.first] {
-			found = append(found, s)
+// asExplained compares requests with the search of the one loader of a host, for
+// the network card that it booted by. Further files, which the host asks for
+// whatever its search finds, need not be there.
+func (s *BootSite) asExplained(t testing.TB, e apiv1.Explanation, mac string, requests []Request, further ...string) {
+	t.Helper()
+	searches := slices.DeleteFunc(slices.Clone(e.Searches), func(s apiv1.Search) bool { return s.MACAddress != mac })
+	if len(searches) != 1 {
+		t.Fatalf("%d searches of %s, %s are explained; the lab wants hosts with one loader", len(searches), e.Name, mac)
+	}
+	search := searches[0]
+	if s.tftp.locked && search.InChroot != nil {
+		search.Asks = slices.Clone(search.Asks)
+		for i, over := 0, false; i < len(search.Asks); i++ {
+			search.Asks[i].Asked = !over
+			over = over || search.Asks[i].Path != "" && search.Asks[i].Path == *search.InChroot
 		}
 	}
-	if len(found) != 1 {
-		return apiv1.Search{}, fmt.Errorf("%d searches of %s are explained; the host should have one bootloader", len(found), m.MACs[m.first])
+	err := compare(search, requests, func(name string) bool {
+		info, err := os.Lstat(filepath.Join(s.Root, name))
+		return err == nil && info.Mode().IsRegular() || slices.Contains(further, name)
+	})
+	if err != nil {
+		text, _ := json.MarshalIndent(search, "", "  ")
+		t.Errorf("%s did not boot as explained: %v\nIt asked for:\n%sExplained was:\n%s", e.Name, err, list(requests), text)
 	}
-	return found[0], nil
 }
 
-// compare says what was asked otherwise than explained. A name that is repeated at
-// once counts once: some loaders ask twice. What no search names is left out if it
-// is a file of the root that is no link: the loader's own, and what it boots. What
-// no search names and what is not there is a search that was not explained. Only
-// where the explanation says that it does not know a name may that be left out.
+// compare says what was asked otherwise than explained. What the search does not
+// name is left out if it is a file of the root that is no link: the loader's own,
+// and what it boots. If it is not there it belongs to a search that was not
+// explained. A name that is asked for twice in a row counts once, for some loaders
+// do that. Only where the explanation says that it is not sure may a name be
+// missing.
 func compare(s apiv1.Search, requests []Request, ownFile func(name string) bool) error {
-	want := slices.DeleteFunc(slices.Clone(s.Asks), func(a apiv1.Ask) bool { return !a.Asked })
+	byLink := slices.ContainsFunc(requests, func(r Request) bool { return r.Method != "READ" && strings.HasPrefix(r.Name(), boot) })
+	want := slices.DeleteFunc(slices.Clone(s.Asks), func(a apiv1.Ask) bool { return !a.Asked || byLink && a.By != "mac" })
 	var last string
 	for _, r := range requests {
 		name := nameIn(s, r)
-		if name == last {
-			continue
+		exactly := func(a apiv1.Ask) bool { return slices.Contains(a.Paths, name) }
+		named := exactly
+		if !slices.ContainsFunc(s.Asks, exactly) {
+			named = func(a apiv1.Ask) bool { return matches(a.Pattern, name) }
 		}
-		last = name
-		named := func(a apiv1.Ask) bool { return names(a, name) }
 		switch {
+		case name == last:
 		case slices.ContainsFunc(s.Asks, named):
 			next := slices.IndexFunc(want, func(a apiv1.Ask) bool { return !unsure(a) || named(a) })
 			if next < 0 || !named(want[next]) {
 				return fmt.Errorf("it asked for %s, out of turn", name)
 			}
-			want = want[next+1:]
+			want, last = want[next+1:], name
 		case !ownFile(name):
 			return fmt.Errorf("it asked for %s, which is not explained", name)
 		}
@@ -96,17 +97,19 @@ func compare(s apiv1.Search, requests []Request, ownFile func(name string) bool)
 // unsure says whether it is not known that the machine asks, or for what.
 func unsure(a apiv1.Ask) bool { return a.Pattern != "" }
 
-// httpTFTP is where the server has the files of the TFTP root.
+// Where the server gives by HTTP what a host's link gives, and nothing else, and
+// where it has the files of the TFTP root.
+const boot = "boot/"
+
 var httpTFTP = regexp.MustCompile("^tftp/+")
 
-// nameIn is the name that a request is for, below the TFTP root. "/boot/" gives
-// what the host's link gives.
+// nameIn is the name that a request is for, below the TFTP root.
 func nameIn(s apiv1.Search, r Request) string {
 	name := r.Name()
 	if r.Method == "READ" {
 		return name
 	}
-	if strings.HasPrefix(name, "boot/") {
+	if strings.HasPrefix(name, boot) {
 		for _, a := range s.Asks {
 			if a.By == "mac" {
 				return a.Paths[0]
@@ -116,14 +119,10 @@ func nameIn(s apiv1.Search, r Request) string {
 	return httpTFTP.ReplaceAllString(name, "")
 }
 
-// names says whether a name is one of those of an ask. In patterns, what is not
-// known is in angle brackets.
-func names(a apiv1.Ask, name string) bool {
-	if slices.Contains(a.Paths, name) {
-		return true
-	}
-	form := unknown.ReplaceAllString(regexp.QuoteMeta(a.Pattern), "[^/]+")
-	return a.Pattern != "" && regexp.MustCompile("^"+form+"$").MatchString(name)
+// matches says whether a name is of a form, in which what is not known is in angle
+// brackets.
+func matches(form, name string) bool {
+	return form != "" && regexp.MustCompile("^"+unknown.ReplaceAllString(regexp.QuoteMeta(form), "[^/]+")+"$").MatchString(name)
 }
 
 var unknown = regexp.MustCompile("<[^>]*>")

@@ -31,6 +31,7 @@ type Machine struct {
 	qemu     *Process // nil until it is powered on
 	heard    int      // how much of what it said on the serial line was looked at
 	asked    int      // requests of the site before it was powered on
+	told     int      // its requests since then that NextRequest returned
 }
 
 // A Firmware is what a machine starts with: the command line of QEMU for it,
@@ -81,7 +82,7 @@ func (s *BootSite) Machine(t testing.TB, name string, f Firmware, options ...Opt
 	}
 	MakeDir(t, m.Dir)
 	n := len(s.machines) + 1
-	s.machines = append(s.machines, m)
+	s.machines, s.hosts = append(s.machines, m), append(s.hosts, &m.Host)
 	m.IP = fmt.Sprintf("10.77.%d.%d", s.number, 10*n)
 	m.Facts = strings.TrimPrefix(m.Facts+", ip: "+m.IP, ", ")
 	for i := range m.MACs {
@@ -155,7 +156,7 @@ func (m *Machine) PowerOn(t testing.TB) {
 		t.Fatalf("%s is on", m.Name)
 	}
 	m.heard = len(Read(t, m.serial()))
-	m.asked = len(m.site.capture.requests(t))
+	m.asked, m.told = len(m.site.capture.requests(t)), 0
 	cmd := m.Command(t)
 	if m.types == "" {
 		m.qemu = StartCommand(t, cmd)
@@ -188,7 +189,7 @@ func (m *Machine) Cycle(t testing.TB) {
 }
 
 // The marks between which what boots says what it is, on the serial line.
-const booted, bootedEnd = "[[BOOTED ", "]]"
+const bootBegin, bootEnd = "[[BOOTED ", "]]"
 
 // Boots waits until the machine boots, and wants it to boot that marker.
 func (m *Machine) Boots(t testing.TB, marker string) {
@@ -210,12 +211,8 @@ func (m *Machine) BootLine(t testing.TB) string {
 	defer look.Stop()
 	deadline := time.After(BootPatience)
 	for last := false; ; {
-		text := Read(t, m.serial())[m.heard:]
-		if _, rest, begun := strings.Cut(text, booted); begun {
-			if line, after, done := strings.Cut(rest, bootedEnd); done {
-				m.heard += len(text) - len(after)
-				return line
-			}
+		if line, booted := m.nextBoot(t); booted {
+			return line
 		}
 		if last {
 			t.Fatalf("%s ended without a boot", m.Name)
@@ -228,6 +225,31 @@ func (m *Machine) BootLine(t testing.TB) string {
 			t.Fatalf("%s did not boot within %v", m.Name, BootPatience)
 		}
 	}
+}
+
+// BootLines are those of all boots until now that were not looked at.
+func (m *Machine) BootLines(t testing.TB) []string {
+	t.Helper()
+	var all []string
+	for {
+		line, booted := m.nextBoot(t)
+		if !booted {
+			return all
+		}
+		all = append(all, line)
+	}
+}
+
+func (m *Machine) nextBoot(t testing.TB) (line string, booted bool) {
+	t.Helper()
+	text := Read(t, m.serial())[m.heard:]
+	_, rest, begun := strings.Cut(text, bootBegin)
+	line, after, done := strings.Cut(rest, bootEnd)
+	if !begun || !done {
+		return "", false
+	}
+	m.heard += len(text) - len(after)
+	return line, true
 }
 
 // ended is closed when the machine's process ended; nil where others started it.
@@ -250,15 +272,24 @@ func (m *Machine) Requests(t testing.TB) []Request {
 	return own
 }
 
+// NextRequest waits for a request of the machine, and returns the first that it
+// did not return before since the machine was powered on.
+func (m *Machine) NextRequest(t testing.TB) Request {
+	t.Helper()
+	var all []Request
+	Until(t, m.Name+" asks for a file", func() bool {
+		all = m.Requests(t)
+		return len(all) > m.told
+	})
+	m.told++
+	return all[m.told-1]
+}
+
 // keep shows what the machine said and asked for, if the test failed.
 func (m *Machine) keep(t testing.TB) {
 	if !t.Failed() {
 		return
 	}
-	var asked strings.Builder
-	for _, r := range m.site.capture.requests(t) {
-		fmt.Fprintln(&asked, r)
-	}
-	keep(t, m.Name+"-requests", asked.String())
+	keep(t, m.Name+"-requests", list(m.site.capture.requests(t)))
 	keep(t, m.Name+"-serial", Read(t, m.serial()))
 }

@@ -19,6 +19,7 @@ type TFTP struct {
 	*Process
 	address string
 	base    string // goes before each name
+	locked  bool   // it sees nothing but the root
 }
 
 // addresses counts the loopback addresses that were given out: each server has
@@ -56,7 +57,9 @@ func Dnsmasq(t testing.TB, root string, at ...string) *TFTP {
 // chroot(2).
 func TftpdSecure(t testing.TB, root string, at ...string) *TFTP {
 	t.Helper()
-	return tftpd(t, addressOf(at), "--secure", root)
+	s := tftpd(t, addressOf(at), "--secure", root)
+	s.locked = true
+	return s
 }
 
 // Tftpd serves a root with tftpd-hpa that sees all of the file system. Then it

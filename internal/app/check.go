@@ -3,20 +3,29 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
+	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/cli"
 	"github.com/pxe-pilot/pxe-pilot/internal/config"
+	"github.com/pxe-pilot/pxe-pilot/internal/pilot"
 )
 
-// check is "pxe-pilot check": the configuration file, then the TFTP root.
-func check(_ context.Context, path string) ([]cli.Finding, error) {
+// check is "pxe-pilot check": the configuration file, then the TFTP root, then,
+// where that is wanted, what TFTP servers make of it.
+func check(ctx context.Context, o cli.CheckOptions) ([]cli.Finding, error) {
 	var found []cli.Finding
 	problems := func(severity cli.Severity, list []config.Problem) {
 		for _, p := range list {
 			found = append(found, cli.Finding{Severity: severity, Where: p.Where(), Message: p.Message})
 		}
 	}
-	c, err := load(path)
+	c, err := load(o.Config)
 	var wrong config.Errors
 	if errors.As(err, &wrong) {
 		problems(cli.Error, wrong)
@@ -29,7 +38,7 @@ func check(_ context.Context, path string) ([]cli.Finding, error) {
 	problems(cli.Warning, c.Warnings)
 	s, err := assemble(c, nil)
 	if err != nil {
-		return append(found, cli.Finding{Severity: cli.Error, Where: path, Message: err.Error()}), nil
+		return append(found, cli.Finding{Severity: cli.Error, Where: o.Config, Message: err.Error()}), nil
 	}
 	for _, f := range s.root.Audit(s.site.Inventory) {
 		severity := cli.Warning
@@ -38,5 +47,141 @@ func check(_ context.Context, path string) ([]cli.Finding, error) {
 		}
 		found = append(found, cli.Finding{Severity: severity, Where: f.Path, Message: f.Message})
 	}
-	return found, nil
+	p := pilot.New(func() *pilot.Site { return s.site }, func() error { return nil }, pilot.Options{Timing: pilot.Timing{Verification: checkTime}})
+	explained, err := p.ExplainAll(ctx, o.Verify)
+	switch {
+	case err != nil && (o.Verify || len(found) == 0):
+		return append(found, cli.Finding{Severity: cli.Error, Where: o.Config, Message: pxepilot.ErrorMessage(err)}), ctx.Err()
+	case err != nil: // the audit said so
+		return found, ctx.Err()
+	}
+	found = append(found, unsaid(found, s.root.Path(), explained)...)
+	if o.Verify {
+		for i, server := range s.site.Servers {
+			found = append(found, unservedBy(i, server.Address(), explained)...)
+		}
+	}
+	return found, ctx.Err()
+}
+
+// checkTime is for all hosts of a large site and servers that are slow.
+const checkTime = 10 * time.Minute
+
+// unsaid tells why hosts do not boot what was deployed to them, where none of the
+// findings is about the host, or about what it asks for. What is so for many hosts
+// is told once.
+func unsaid(said []cli.Finding, root string, explained []pxepilot.Explanation) []cli.Finding {
+	about := map[string]bool{} // hosts, and paths
+	for _, f := range said {
+		about[f.Where] = about[f.Where] || f.Severity == cli.Error
+		if name, ok := hostOf(f.Message); ok {
+			about[name] = true
+		}
+	}
+	of := map[string][]string{} // hosts, by reason
+	var reasons []string
+	for _, e := range explained {
+		name := pxepilot.Quote(e.Status.Host.Name)
+		if e.Status.State == pxepilot.None || about[name] {
+			continue
+		}
+		for _, s := range e.Searches {
+			if slices.ContainsFunc(s.Asks, func(a pxepilot.Ask) bool { return isSaid(about, root, a) }) {
+				continue
+			}
+			for _, r := range s.Reasons {
+				if of[r] == nil {
+					reasons = append(reasons, r)
+				}
+				if n := len(of[r]); n == 0 || of[r][n-1] != name {
+					of[r] = append(of[r], name)
+				}
+			}
+		}
+	}
+	var found []cli.Finding
+	for i, r := range reasons {
+		if i == mostTold {
+			return append(found, cli.Finding{Severity: cli.Error, Where: root, Message: fmt.Sprintf("hosts that do not boot what was deployed for reasons like these, besides: %d", len(reasons)-i)})
+		}
+		hosts := "host " + of[r][0]
+		if more := len(of[r]) - 1; more > 0 {
+			hosts += fmt.Sprintf(" and %d more", more)
+		}
+		found = append(found, cli.Finding{Severity: cli.Error, Where: root, Message: hosts + ": " + r})
+	}
+	return found
+}
+
+// isSaid says whether there is a finding about what an ask leads to, or an error of
+// a directory on the way.
+func isSaid(about map[string]bool, root string, a pxepilot.Ask) bool {
+	if a.Path == "" {
+		return false
+	}
+	for _, p := range append([]string{a.Path}, a.Through...) {
+		if !path.IsAbs(p) {
+			p = path.Join(root, p)
+		}
+		if _, ok := about[p]; ok {
+			return true
+		}
+		for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
+			if about[dir] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hostOf is the host, in quotes, that a finding begins with.
+func hostOf(message string) (string, bool) {
+	rest, ok := strings.CutPrefix(message, "host ")
+	if !ok {
+		return "", false
+	}
+	name, err := strconv.QuotedPrefix(rest)
+	return name, err == nil
+}
+
+// mostTold is how many hosts are told of each server. Nobody reads more, and the
+// reason is the same for most of them.
+const mostTold = 10
+
+// unservedBy tells of one server, by its index, which hosts do not get from it
+// what is on the disk. That it cannot be asked is told once.
+func unservedBy(server int, address string, explained []pxepilot.Explanation) []cli.Finding {
+	var found []cli.Finding
+	tell := func(format string, args ...any) {
+		found = append(found, cli.Finding{Severity: cli.Error, Where: address, Message: fmt.Sprintf(format, args...)})
+	}
+	more := 0
+	var reasons []string // why it was not asked
+	unasked := map[string]int{}
+	for _, e := range explained {
+		at := slices.IndexFunc(e.Searches, func(s pxepilot.Search) bool { return !s.Servers[server].Served })
+		if at < 0 {
+			continue
+		}
+		s := e.Searches[at]
+		switch v := s.Servers[server]; {
+		case v.Err != nil:
+			why := pxepilot.ErrorMessage(v.Err)
+			if unasked[why]++; unasked[why] == 1 {
+				reasons = append(reasons, why)
+			}
+		case len(found) < mostTold:
+			tell("host %s, booting by %s and %s, is given %s", pxepilot.Quote(e.Status.Host.Name), s.MAC, s.Bootloader, v.Got)
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		tell("hosts that are not given what is on the disk, besides: %d", more)
+	}
+	for _, why := range reasons {
+		tell("%s; hosts that it was not asked for, for that reason: %d", why, unasked[why])
+	}
+	return found
 }

@@ -21,7 +21,7 @@ configuration: {directory: /srv/tftp/configurations}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	found, err := check(t.Context(), path)
+	found, err := check(t.Context(), cli.CheckOptions{Config: path})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func (p *program) check() *cobra.Command {
-	var config string
+	var o CheckOptions
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration file and the TFTP root",
@@ -17,22 +17,26 @@ func (p *program) check() *cobra.Command {
 It tells every error of the file with line and column, and looks at the TFTP
 root for what a TFTP server could not read, links that dangle, are absolute,
 leave the root or belong to no host, and shapes that 'pxe-pilot host repair'
-would mend. It changes nothing. The exit status is 1 where there is an error, 0
+would mend. With --verify it asks the TFTP servers that the file names for what
+each host asks for, and tells what they do not give as it is on the disk. It
+changes nothing. The exit status is 1 where there is an error, 0
 where there are only warnings.`,
 		Example: `  pxe-pilot check
-  pxe-pilot check -c ./pxe-pilot.yml -o json`,
+  pxe-pilot check -c ./pxe-pilot.yml -o json
+  pxe-pilot check --verify`,
 		GroupID:           groupID(localGroup),
 		Args:              positional(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	configOption(cmd, &config)
+	configOption(cmd, &o.Config)
+	cmd.Flags().BoolVar(&o.Verify, "verify", false, "Fetch what each host asks for from the TFTP servers, too")
 	form := withOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		findings, err := p.local.Check(cmd.Context(), config)
+		findings, err := p.local.Check(cmd.Context(), o)
 		if err != nil && len(findings) == 0 {
 			return err
 		}
-		if perr := p.print(*form, checked(config, findings)); perr != nil {
+		if perr := p.print(*form, checked(o.Config, findings)); perr != nil {
 			return perr
 		}
 		if err == nil && count(findings, Error) > 0 {

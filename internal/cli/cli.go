@@ -20,7 +20,7 @@ import (
 // it.
 type Local struct {
 	Server func(context.Context, ServerOptions) error
-	Check  func(ctx context.Context, config string) ([]Finding, error)
+	Check  func(context.Context, CheckOptions) ([]Finding, error)
 	Demo   func(context.Context, DemoOptions) error
 }
 
@@ -29,6 +29,12 @@ type ServerOptions struct {
 	Config string // path of the configuration file
 	Debug  bool   // log more
 	Stderr io.Writer
+}
+
+// CheckOptions are those of "pxe-pilot check".
+type CheckOptions struct {
+	Config string // path of the configuration file
+	Verify bool   // ask the TFTP servers as well
 }
 
 // DemoOptions are those of "pxe-pilot demo".
@@ -41,7 +47,7 @@ type DemoOptions struct {
 // A Finding is one thing that "pxe-pilot check" found.
 type Finding struct {
 	Severity Severity `json:"severity"`
-	Where    string   `json:"where"` // file:line:column, or a path
+	Where    string   `json:"where"` // file:line:column, a path, or the address of a TFTP server
 	Message  string   `json:"message"`
 }
 

@@ -74,9 +74,12 @@ var local = cli.Local{
 		}
 		return nil
 	},
-	Check: func(_ context.Context, config string) ([]cli.Finding, error) {
+	Check: func(_ context.Context, o cli.CheckOptions) ([]cli.Finding, error) {
 		dangles := cli.Finding{Severity: cli.Warning, Where: "/srv/tftp/pxelinux.cfg/01-\n", Message: "the link leads to nothing"}
-		switch config {
+		if o.Verify {
+			return []cli.Finding{{Severity: cli.Error, Where: "10.0.0.2:69", Message: "the TFTP server does not answer"}}, nil
+		}
+		switch o.Config {
 		case "missing.yml":
 			return nil, errors.New("missing.yml: no such file")
 		case "fair.yml":

@@ -138,7 +138,7 @@ func TestAfterSwitchTakesItsTime(t *testing.T) {
 			t.Errorf("%v after %s", out.AfterSwitch, time.Since(began))
 		}
 		site.AfterSwitch = func(ctx context.Context) error {
-			time.Sleep(4 * time.Minute)
+			<-time.After(4 * time.Minute)
 			return ctx.Err()
 		}
 		if out := deploy(t.Context()); out.AfterSwitch != nil || !out.Hosts[0].Rebooted {
@@ -174,7 +174,7 @@ func TestTurnstile(t *testing.T) {
 			var all sync.WaitGroup
 			for i, at := range arrivals {
 				all.Go(func() {
-					time.Sleep(time.Duration(at) * time.Second)
+					<-time.After(time.Duration(at) * time.Second)
 					came := time.Now()
 					err := func() (err error) {
 						defer func() {
@@ -191,7 +191,7 @@ func TestTurnstile(t *testing.T) {
 							runs++
 							name, start := fmt.Sprint("run ", runs), time.Now()
 							mu.Unlock()
-							time.Sleep(time.Duration(long)*time.Second + time.Millisecond)
+							<-time.After(time.Duration(long)*time.Second + time.Millisecond)
 							mu.Lock()
 							defer mu.Unlock()
 							running, byResult[name] = false, run{start, time.Now()}

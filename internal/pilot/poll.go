@@ -191,7 +191,7 @@ type wanted struct {
 // wanted reads what the disk has for an ask.
 func (p *poll) wanted(ctx context.Context, a pxepilot.Ask) (*wanted, error) {
 	w := &wanted{path: a.Path, found: a.Found}
-	if a.Found != pxepilot.Readable && a.Found != pxepilot.Unchrooted {
+	if !a.Found.IsThere() {
 		return &wanted{}, nil
 	}
 	var err error

@@ -6,9 +6,11 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/pxe-pilot/pxe-pilot/apiv1"
 	"github.com/pxe-pilot/pxe-pilot/internal/testenv"
 )
 
@@ -41,6 +43,26 @@ func (m *Machine) Says(t testing.TB, something string) {
 		}
 		return said
 	})
+}
+
+// AsExplainedEach is AsExplained for each boot of a machine that reboots by itself:
+// another one begins where it asks for its loader, which it may repeat.
+func (m *Machine) AsExplainedEach(t testing.TB, explained ...apiv1.Explanation) {
+	t.Helper()
+	var boots [][]Request
+	for _, r := range slices.Compact(m.Requests(t)) {
+		if len(boots) == 0 || r == boots[0][0] {
+			boots = append(boots, nil)
+		}
+		last := len(boots) - 1
+		boots[last] = append(boots[last], r)
+	}
+	if len(boots) != len(explained) {
+		t.Fatalf("%s booted %d times, want %d: %v", m.Name, len(boots), len(explained), boots)
+	}
+	for i, e := range explained {
+		m.site.asExplained(t, e, m.MACs[m.first], boots[i])
+	}
 }
 
 // modules are what the kernel's package has as modules of what the lab's machines

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -65,8 +66,28 @@ func (s *fakeSite) handleExplain(mux *http.ServeMux, checked func(string, http.H
 	}))
 }
 
-// explain tells what a host would boot of whose files nothing but its links and
-// configurations are there.
+// explain tells what a host boots by PXELINUX where nothing is there but its links
+// and configurations.
 func (s *fakeSite) explain(h *apiv1.Host) apiv1.Explanation {
-	return apiv1.Explanation{Name: h.Name, Configuration: h.Configuration, State: h.State, Searches: []apiv1.Search{}}
+	e := apiv1.Explanation{Name: h.Name, Configuration: h.Configuration, State: h.State, AsDeployed: h.Configuration != nil, Searches: []apiv1.Search{}}
+	for _, l := range h.Links {
+		search := apiv1.Search{Bootloader: l.Bootloader, MACAddress: l.MACAddress, Source: "SYSLINUX", Asks: []apiv1.Ask{
+			{By: "uuid", Paths: []string{}, Unknown: true, Pattern: "pxelinux.cfg/<UUID>", Asked: true, Found: "absent"},
+			{By: "mac", Paths: []string{l.Path}, Asked: true, Found: "absent"},
+		}}
+		for n := 8; n > 0; n-- {
+			search.Asks = append(search.Asks, apiv1.Ask{By: "ip", Paths: []string{}, Unknown: true, Pattern: fmt.Sprintf("pxelinux.cfg/<IP address, %d hex digits>", n),
+				Asked: l.Configuration == "", Found: "absent"})
+		}
+		search.Asks = append(search.Asks, apiv1.Ask{By: "default", Paths: []string{"pxelinux.cfg/default"}, Asked: l.Configuration == "", Found: "absent"})
+		if l.Configuration == "" {
+			search.Reasons = []string{fmt.Sprintf("nothing is deployed to host %q, so that %s is not there; 'pxe-pilot config deploy NAME %s' makes it", h.Name, l.Path, h.Name)}
+		} else {
+			own := &search.Asks[1]
+			own.Found, own.Path, own.Configuration = "readable", l.Path, l.Configuration
+			search.Wins, search.Configuration, search.Content = l.Path, l.Configuration, s.contents[l.Configuration][0].Content
+		}
+		e.Searches = append(e.Searches, search)
+	}
+	return e
 }

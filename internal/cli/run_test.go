@@ -45,6 +45,7 @@ func TestJSONIsTheBody(t *testing.T) {
 		"/v1/configurations/local": {"config", "show", "local"},
 		"/v1/hosts":                {"host", "list"},
 		"/v1/hosts/h1":             {"host", "show", "h1"},
+		"/v1/hosts/h1/explain":     {"host", "explain", "h1"},
 		"/v1/bootloaders":          {"bootloader", "list"},
 		"/v1/discovery":            {"discover"},
 	} {

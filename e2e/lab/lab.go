@@ -10,9 +10,10 @@
 // process.go starts programs and waits for what they say. site.go is a TFTP root
 // with a configuration file, and a server of ours on it. tftp.go has the TFTP
 // servers of others, and a client. bmc.go has BMCs, simulated ones and those of
-// others, and lan.go a network to look for them in. sandbox.go is a copy of this machine's file
-// system to make a mess of, and console.go plays the sessions that documents
-// show.
+// others, and lan.go a network to look for them in. chassis.go has a BMC drive an
+// emulated machine, which linux.go has a real system for. sandbox.go is a copy of
+// this machine's file system to make a mess of, and console.go plays the sessions
+// that documents show.
 package lab
 
 import (

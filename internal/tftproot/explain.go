@@ -131,7 +131,7 @@ func (e *explainer) search(status *pxepilot.HostStatus, c *chain, mac pxepilot.M
 		loader: c.loader, host: status.Host, status: status, links: e.links(status, c, mac),
 	}
 	script := &e.scripts[c.loader]
-	if script.Script != nil {
+	if script.Script != nil && script.Needed {
 		a.Setup = &pxepilot.Setup{Path: script.Path, Text: script.Text, Done: script.Path != "" && script.links}
 	}
 	locked := true // a server in a chroot got as far

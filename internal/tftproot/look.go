@@ -107,7 +107,7 @@ func (k *look) find(p string, locked bool) sight {
 func (k *look) walk(p, top string, strict bool) sight {
 	s := sight{same: true}
 	at, pending := k.root, asked(p)
-	links := 0
+	own, links := len(pending), 0 // of what is pending, the last ones that no link said
 	for len(pending) > 0 {
 		if n := k.at(at); strict && n.mode&othersEnter == 0 {
 			s.found, s.end, s.mode = pxepilot.Unreadable, at, n.mode
@@ -115,6 +115,10 @@ func (k *look) walk(p, top string, strict bool) sight {
 		}
 		c := pending[0]
 		pending = pending[1:]
+		missing := pxepilot.Broken
+		if own > len(pending) {
+			own, missing = len(pending), pxepilot.Absent
+		}
 		switch c {
 		case ".":
 			continue
@@ -133,7 +137,7 @@ func (k *look) walk(p, top string, strict bool) sight {
 			s.found, s.end, s.strange = pxepilot.Unreadable, next, n.err
 			return s
 		case n.err != nil, n.mode.Type() != fs.ModeSymlink && !n.mode.IsDir() && !last:
-			s.found, s.end = ending(links), path.Join(append([]string{next}, pending...)...)
+			s.found, s.end = missing, path.Join(append([]string{next}, pending...)...)
 			return s
 		case n.mode.Type() == fs.ModeSymlink:
 			if links++; links > maxLinks {
@@ -165,14 +169,6 @@ func (k *look) walk(p, top string, strict bool) sight {
 	}
 	s.found, s.end, s.mode = pxepilot.NotAFile, at, fs.ModeDir
 	return s
-}
-
-// ending is what a server finds where a path leads nowhere.
-func ending(links int) pxepilot.Found {
-	if links > 0 {
-		return pxepilot.Broken
-	}
-	return pxepilot.Absent
 }
 
 // findLocked is find for a server that is locked into the root. s is what one that

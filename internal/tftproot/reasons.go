@@ -160,9 +160,6 @@ func (e *explainer) warn(a *asking) {
 	if a.Wins != a.InChroot {
 		tell("%s", e.locked(a))
 	}
-	if script := &e.scripts[a.loader]; script.Script != nil && script.Path != "" && !script.links && e.trouble(a.loader) == "" {
-		tell("%s does not go on to the links of hosts, as far as can be told; it should say what 'pxe-pilot host explain' prints", script.Path)
-	}
 }
 
 // perhaps says of what is there at a step when it comes before all else.
@@ -205,6 +202,11 @@ func (e *explainer) locked(a *asking) string {
 		return fmt.Sprintf("%s gives %s instead", server, gives)
 	}
 	ask := a.Asks[a.Wins]
+	for _, before := range a.Asks[:a.Wins] {
+		if before.By == pxepilot.ByScript && before.Found == pxepilot.Unchrooted {
+			ask = before
+		}
+	}
 	if l := e.link(a, ask); l == nil {
 		return fmt.Sprintf("%s gives %s instead of %s, for it finds nothing behind links that are absolute or leave the root; make that one relative, and inside", server, gives, shown(ask.Path))
 	}

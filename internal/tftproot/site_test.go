@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,7 +37,7 @@ type site struct {
 }
 
 // newSite makes a root with configurations and hosts. A host is its name and its
-// MAC addresses, with "serial:" and "on:" (a bootloader) among them.
+// MAC addresses, with "serial:", "uuid:", "ip:" and "on:" (a bootloader) among them.
 func newSite(t testing.TB, o Options, configurations []string, hosts ...string) *site {
 	t.Helper()
 	if o.Path == "" {
@@ -90,6 +91,17 @@ func inventory(t tb, hosts ...string) *pxepilot.Inventory {
 		for _, m := range f[1:] {
 			if serial, ok := strings.CutPrefix(m, "serial:"); ok {
 				host.Serial = serial
+				continue
+			}
+			if uuid, ok := strings.CutPrefix(m, "uuid:"); ok {
+				var err error
+				if host.UUID, err = pxepilot.ParseUUID(uuid); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			if ip, ok := strings.CutPrefix(m, "ip:"); ok {
+				host.IP = netip.MustParseAddr(ip)
 				continue
 			}
 			if loader, ok := strings.CutPrefix(m, "on:"); ok {

@@ -50,7 +50,8 @@ type Loader struct {
 	row        *Row
 	file       string     // that machines fetch it from, below the TFTP root; empty when not told
 	configPath string     // where it looks, below the TFTP root; empty when not told
-	unnamed    []template // that the loader does not ask for by itself
+	named      []template // that the loader asks for by itself
+	unnamed    []template // all others
 	steps      []step
 }
 

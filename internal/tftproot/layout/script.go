@@ -3,13 +3,15 @@ package layout
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // A Script is what must be in place for a loader to ask for the links of hosts.
 type Script struct {
-	Path string // below the TFTP root; empty where that is the site's choice
-	Text string
+	Path   string // below the TFTP root; empty where that is the site's choice
+	Text   string
+	Needed bool // the loader asks for none of the links by itself, or not without being told
 }
 
 // A script writes what makes a loader ask for links, and knows it when it sees it.
@@ -25,25 +27,16 @@ type script interface {
 // Script returns what makes the loader ask for the links of hosts, or nil where it
 // does by itself.
 func (l Loader) Script() *Script {
-	if l.row.Script == nil || len(l.unnamed) == 0 && l.leads() {
+	leads := slices.ContainsFunc(l.row.Search, func(s Step) bool { return s.Leads })
+	if l.row.Script == nil || leads && len(l.unnamed) == 0 {
 		return nil
 	}
-	return &Script{l.row.Script.path(&l), l.row.Script.text(&l)}
+	return &Script{l.row.Script.path(&l), l.row.Script.text(&l), !leads || len(l.named) == 0}
 }
 
 // Leads says whether a script goes on to the links of hosts, and to what is for
 // machines without one, as far as can be told.
 func (l Loader) Leads(text string) (links, otherwise bool) { return l.row.Script.leads(&l, text) }
-
-// leads says whether a name of the loader's own is one of a script.
-func (l *Loader) leads() bool {
-	for _, s := range l.row.Search {
-		if s.Leads {
-			return true
-		}
-	}
-	return false
-}
 
 // in writes a template with expressions of a script's own for the placeholders.
 func (t template) in(expressions map[string]string) string {
@@ -59,13 +52,13 @@ func (t template) in(expressions map[string]string) string {
 }
 
 // mentionedIn says whether a text has those parts of the template that any script
-// which asks for it would have as they are.
-func (t template) mentionedIn(text string) bool {
+// in a folder which asks for it would have as they are.
+func (t template) mentionedIn(text, folder string) bool {
 	literal := ""
 	if t.parts[0].place == nil {
 		literal = t.parts[0].text
 	}
-	return strings.Contains(text, literal) && (t.dir == "." || strings.Contains(text, path.Base(t.dir)))
+	return strings.Contains(text, literal) && (t.dir == folder || t.dir == "." || strings.Contains(text, path.Base(t.dir)))
 }
 
 // commands are the lines of a script that are no comments.
@@ -134,7 +127,7 @@ func (grubScript) leads(l *Loader, text string) (links, otherwise bool) {
 				otherwise = true
 			}
 			for _, t := range l.unnamed {
-				links = links || strings.Contains(file, "$") && t.mentionedIn(all)
+				links = links || strings.Contains(file, "$") && t.mentionedIn(all, l.place("."))
 			}
 		}
 	}
@@ -168,9 +161,10 @@ func (ipxeScript) text(l *Loader) string {
 func (ipxeScript) leads(l *Loader, text string) (links, otherwise bool) {
 	all := strings.Join(commands(text), "\n")
 	for _, t := range l.unnamed {
-		links = links || strings.Contains(all, "$") && t.mentionedIn(all)
+		links = links || strings.Contains(all, "$") && t.mentionedIn(all, path.Dir(l.file))
 	}
-	return links, strings.Contains(all, "default.ipxe")
+	// The server gives over HTTP what the links of a host give.
+	return links || strings.Contains(all, "/boot/$"), strings.Contains(all, "default.ipxe")
 }
 
 // ubootScript is what U-Boot does, or is told to do by a person.

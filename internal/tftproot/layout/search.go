@@ -42,7 +42,9 @@ func (l Loader) Search(h *pxepilot.Host, mac pxepilot.MAC) ([]Ask, error) {
 		case s.Leads && len(l.unnamed) == 0:
 			return append(asks, Ask{By: s.By, Paths: []string{l.place(s.Name)}}), nil
 		case s.Leads:
-			asks = append(asks, Ask{By: pxepilot.ByScript, Paths: []string{l.place(s.Name)}, Leads: true})
+			if script := l.Script(); script.Path != "" {
+				asks = append(asks, Ask{By: pxepilot.ByScript, Paths: []string{script.Path}, Leads: true})
+			}
 		case strings.HasPrefix(s.Name, "{link}"):
 			for _, t := range l.unnamed {
 				base, err := t.expand(h, mac)
@@ -90,7 +92,9 @@ func (l *Loader) prepare() {
 		for _, s := range l.row.Search {
 			named = named || s.Name == path.Base(t.String())
 		}
-		if !named {
+		if named {
+			l.named = append(l.named, t)
+		} else {
 			l.unnamed = append(l.unnamed, t)
 		}
 	}
@@ -112,7 +116,7 @@ func (l *Loader) prepare() {
 
 // step finds the form of the names that a step may ask for.
 func (l *Loader) step(s Step, digits int) step {
-	if strings.Contains(s.Name, "{link") || s.By == pxepilot.ByMAC || !strings.Contains(s.Name, "{") {
+	if strings.HasPrefix(s.Name, "{link") || s.Leads || s.By == pxepilot.ByMAC || !strings.Contains(s.Name, "{") {
 		return step{Step: s}
 	}
 	called := map[string]string{"{uuid}": "<UUID>", "{ip}": fmt.Sprintf("<IP address, %d hex digits>", digits)}
@@ -217,27 +221,22 @@ func (l Loader) SkipsEmpty() bool { return l.row.Empty }
 func (l Loader) Trouble(place func(dir string) string, led bool) string {
 	folder, told := l.Folder()
 	example := l.templates[0]
-	var named []template
-	for _, t := range l.templates {
-		if !slices.ContainsFunc(l.unnamed, func(u template) bool { return u.String() == t.String() }) {
-			if named = append(named, t); !told || place(t.dir) == place(folder) {
-				return ""
-			}
-		}
+	if slices.ContainsFunc(l.named, func(t template) bool { return !told || place(t.dir) == place(folder) }) {
+		return ""
 	}
 	switch script := l.Script(); {
-	case len(named) > 0:
-		base := path.Base(named[0].String())
+	case len(l.named) > 0:
+		dir, base := l.named[0].dir, path.Base(l.named[0].String())
 		move := ""
 		if l.row.Moves != "" {
-			move = fmt.Sprintf(", or have %s and set its config_path: %s/", l.row.Moves, named[0].dir)
+			move = fmt.Sprintf(", or have %s and set its config_path: %s/", l.row.Moves, dir)
 		}
 		return fmt.Sprintf("bootloader %s looks in %s, and its links are in %s, where it never asks for them; set its link: %q%s, and deploy again",
-			l.Name, folder, named[0].dir, path.Join(folder, base), move)
+			l.Name, folder, dir, path.Join(folder, base), move)
 	case script == nil && !l.linked():
 		return fmt.Sprintf("bootloader %s does not ask for names such as %s; set its link: %q", l.Name, example, path.Join(folder, l.native()))
 	case script != nil && script.Path != "" && !led:
-		return fmt.Sprintf("bootloader %s asks for links such as %s only if %s makes it, which does not; 'pxe-pilot host explain' prints what belongs there", l.Name, example, script.Path)
+		return fmt.Sprintf("bootloader %s asks for links such as %s only if %s makes it, and that is missing or does not; 'pxe-pilot host explain' prints what belongs there", l.Name, example, script.Path)
 	}
 	return ""
 }

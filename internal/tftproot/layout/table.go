@@ -28,6 +28,7 @@ type Row struct {
 //	{arch} {soc} {board} what U-Boot was built for, which is not known here
 //	{link}               the host's links that no other step names, each a step
 //	{links}              the folder of the links
+//	{script}             the script, where the site says which file that is
 type Step struct {
 	By   pxepilot.AskedBy
 	Name string
@@ -107,6 +108,7 @@ var Table = []Row{
 		Kind: "ipxe",
 		Link: "ipxe/01-{mac}.ipxe",
 		Search: []Step{
+			{Name: "{script}", Leads: true},
 			{Name: "{link}"},
 			{By: pxepilot.ByDefault, Name: "{links}/default.ipxe"},
 		},

@@ -27,6 +27,7 @@ var demoStart = []struct{ configuration, host string }{
 	{"local", "web2"},
 	{"debian-12-install", "db1"},
 	{"local", "lab1"},
+	{"local", "lab3"},
 }
 
 // demoBMCs are the hosts of the demo site that have a simulated BMC, which speaks
@@ -102,12 +103,16 @@ func startBMCs() (ports map[string]uint16, stop func(), err error) {
 func makeDemo(dir string, port int, bmcs map[string]uint16) (string, error) {
 	root := filepath.Join(dir, "tftp")
 	configurations := filepath.Join(root, "configurations")
-	for _, loader := range []string{"pxelinux", "grub"} {
-		files, err := fs.Sub(demoFiles, "demosite/"+loader)
+	for from, to := range map[string]string{
+		"tftp":     root,
+		"pxelinux": filepath.Join(configurations, "pxelinux"),
+		"grub":     filepath.Join(configurations, "grub"),
+	} {
+		files, err := fs.Sub(demoFiles, "demosite/"+from)
 		if err != nil {
 			return "", err
 		}
-		if err := os.CopyFS(filepath.Join(configurations, loader), files); err != nil {
+		if err := os.CopyFS(to, files); err != nil {
 			return "", err
 		}
 	}
@@ -163,6 +168,8 @@ In another terminal, try:
   %[1]s host off db1
   %[1]s host status web1 web2 db1
   %[1]s host show lab1                 # its BMC is dead
+  %[1]s host explain db1
+  %[1]s host explain lab3              # boots something else
   %[1]s config deploy --dry-run debian-12-install lab1 lab2
   %[1]s config deploy memtest lab1     # refused: no variant for GRUB
   %[1]s host clear web2

@@ -26,8 +26,10 @@ var bootServers = []struct {
 }
 
 func TestBootPXELINUX(t *testing.T) {
+	t.Parallel()
 	for _, server := range bootServers {
 		t.Run(server.name, func(t *testing.T) {
+			t.Parallel()
 			site := lab.NewBootSite(t, server.start, "dhcp-boot=pxelinux.0")
 			site.Put(t, ".", pxelinux...)
 			configureBoots(t, site, "", syslinuxBoots, "pxelinux.cfg/default")
@@ -40,6 +42,7 @@ func TestBootPXELINUX(t *testing.T) {
 // A loader that is fetched from a folder looks there for its configurations, and
 // for the kernels that they name; "::" stands for the root.
 func TestBootPXELINUXInFolder(t *testing.T) {
+	t.Parallel()
 	site := lab.NewBootSite(t, lab.Dnsmasq, "dhcp-boot=bios/pxelinux.0")
 	site.Put(t, "bios", pxelinux...)
 	site.Loaders = `[{name: pxelinux, file: bios/pxelinux.0, link: "bios/pxelinux.cfg/01-{mac}"}]`
@@ -52,6 +55,7 @@ func TestBootPXELINUXInFolder(t *testing.T) {
 }
 
 func TestBootGRUBOnBIOS(t *testing.T) {
+	t.Parallel()
 	site := lab.NewBootSite(t, lab.Dnsmasq, "dhcp-boot=boot/grub/i386-pc/core.0")
 	site.GRUB(t, "i386-pc")
 	site.Loaders = "[{name: grub}]"
@@ -69,6 +73,7 @@ func ipxeBoots(kernel string) func(marker string) string {
 // The machine's network card has iPXE in its ROM, which gets the script that
 // "host explain" shows.
 func TestBootIPXE(t *testing.T) {
+	t.Parallel()
 	site := lab.NewBootSite(t, lab.Dnsmasq, "dhcp-boot=boot.ipxe")
 	site.Loaders = "[{name: ipxe}]"
 	m := site.Machine(t, "h1", lab.BIOS)
@@ -81,6 +86,7 @@ func TestBootIPXE(t *testing.T) {
 // The same by HTTP, from our server and without a script: where there is no link
 // iPXE is told so, and the machine boots from what comes next, its disk.
 func TestBootIPXEByHTTP(t *testing.T) {
+	t.Parallel()
 	site := lab.NewBootSite(t, lab.Dnsmasq, "dhcp-boot=http://SERVER:3478/boot/${mac:hexhyp}")
 	site.Loaders = "[{name: ipxe}]"
 	m := site.Machine(t, "h1", lab.BIOS, lab.EmptyDisk)
@@ -90,8 +96,9 @@ func TestBootIPXEByHTTP(t *testing.T) {
 }
 
 func TestBootUBoot(t *testing.T) {
+	t.Parallel()
 	site := lab.NewBootSite(t, lab.Dnsmasq)
-	site.PutARM(t)
+	site.PutARM(t, ".")
 	site.Loaders = "[{name: uboot}]"
 	configureBoots(t, site, "uboot", syslinuxBoots, "pxelinux.cfg/default")
 	m := site.Machine(t, "h1", lab.ARM)

@@ -10,6 +10,7 @@ import (
 // A host boots the same by each of its network cards, before a switch and after
 // it.
 func TestBootByEitherCard(t *testing.T) {
+	t.Parallel()
 	site := lab.NewBootSite(t, lab.TftpdSecure, "dhcp-boot=pxelinux.0")
 	site.Put(t, ".", pxelinux...)
 	configureBoots(t, site, "", syslinuxBoots, "pxelinux.cfg/default")
@@ -24,10 +25,12 @@ func TestBootByEitherCard(t *testing.T) {
 	}
 }
 
-// A machine that reboots all the time is switched whenever it asks for a file. Each
-// boot is wholly the old configuration or the new one: the first line of each leads
-// to its last, and many TFTP blocks are in between. None is ever the default.
+// A machine that reboots all the time is switched whenever it asks for a file, and
+// most often while it reads its configuration. Each boot is wholly the old one or the
+// new one: the first line of each leads to its last, and many TFTP blocks are in
+// between. None is ever the default.
 func TestSwitchUnderReboots(t *testing.T) {
+	t.Parallel()
 	const switches = 50
 	site := lab.NewBootSite(t, lab.Dnsmasq, "dhcp-boot=pxelinux.0")
 	site.Put(t, ".", pxelinux...)
@@ -42,8 +45,9 @@ func TestSwitchUnderReboots(t *testing.T) {
 
 	m.PowerOn(t)
 	for n := 0; n < switches; {
-		// An odd number of switches for each boot, so that the boots differ.
-		if m.NextRequest(t).Name() != "mark" {
+		// Odd in sum for a boot, so that the next one differs.
+		times := map[string]int{"pxelinux.0": 1, lab.Name(m.MACs[0]): 4}[m.NextRequest(t).Name()]
+		for range times {
 			deploy(t, server, [...]string{"B", "A"}[n%2], m.Host)
 			n++
 		}

@@ -10,8 +10,10 @@ import (
 // A Raspberry Pi boots from a directory of its own, which here is a link to one
 // that it shares with others.
 func TestBootDirectory(t *testing.T) {
+	t.Parallel()
 	for _, server := range bootServers {
 		t.Run(server.name, func(t *testing.T) {
+			t.Parallel()
 			site := lab.NewBootSite(t, server.start)
 			site.Loaders = `[{name: pi, kind: directory, link: "{serial}"}]`
 			fill := func(dir, marker string) {

@@ -37,15 +37,16 @@ func (m *Machine) Install(t testing.TB) {
 	Write(t, m.Disk, sector+string(make([]byte, 1<<20-len(sector))))
 }
 
-// PutARM puts the marker kernel for ARM into the root, in place of the other.
-func (s *BootSite) PutARM(t testing.TB) {
+// PutARM puts the marker kernel for ARM into a folder of the root.
+func (s *BootSite) PutARM(t testing.TB, folder string) {
 	t.Helper()
 	testenv.Need(t, "aarch64-linux-gnu-as", "aarch64-linux-gnu-objcopy")
 	dir := Dir(t)
+	MakeDir(t, filepath.Join(s.Root, folder))
 	Write(t, filepath.Join(dir, "mark.s"), markARMSource)
 	for _, args := range [][]string{
 		{"aarch64-linux-gnu-as", "-o", "mark.o", "mark.s"},
-		{"aarch64-linux-gnu-objcopy", "-O", "binary", "mark.o", filepath.Join(s.Root, "mark")},
+		{"aarch64-linux-gnu-objcopy", "-O", "binary", "mark.o", filepath.Join(s.Root, folder, "mark")},
 	} {
 		run(t, dir, args...)
 	}
@@ -61,11 +62,11 @@ func run(t testing.TB, dir string, args ...string) {
 	}
 }
 
-// assemble makes a program from its source.
-func assemble(t testing.TB, source, program string) {
+// assemble makes a program from its source, as options of nasm say.
+func assemble(t testing.TB, source, program string, options ...string) {
 	t.Helper()
 	dir := Dir(t)
 	Write(t, filepath.Join(dir, "say.inc"), saySource)
 	Write(t, filepath.Join(dir, "source.asm"), source)
-	run(t, dir, "nasm", "-f", "bin", "-o", program, "source.asm")
+	run(t, dir, append([]string{"nasm", "-f", "bin", "-o", program, "source.asm"}, options...)...)
 }

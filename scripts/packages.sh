@@ -37,7 +37,7 @@ grub-common                 grub-mknetdir
 grub-pc-bin                 /usr/lib/grub/i386-pc/moddep.lst
 grub-efi-amd64-bin          /usr/lib/grub/x86_64-efi/moddep.lst
 grub-efi-amd64-signed       /usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed
-busybox-static              busybox
+busybox-static              /usr/share/doc/busybox-static
 binutils-aarch64-linux-gnu  aarch64-linux-gnu-as
 '
 # What installs a service that would start: it is for the tests to start.

@@ -25,6 +25,11 @@ func exampleServer() *httptest.Server {
 		"PUT /v1/configurations/local/deploy": `{"hosts":[
 			{"name":"h2","configuration":"local","rebooted":"YES"},
 			{"name":"h3","configuration":"local","rebooted":"ERROR","problem":"host \"h3\": BMC 10.0.0.3 does not answer"}]}`,
+		"GET /v1/hosts/h2/explain": `{"name":"h2","configuration":{"name":"local"},"state":"configured","asDeployed":false,"searches":[
+			{"bootloader":"pxelinux","macAddress":"00:00:00:00:00:02","source":"SYSLINUX","wins":"pxelinux.cfg/default","asks":[
+				{"paths":["pxelinux.cfg/01-00-00-00-00-00-02"],"by":"mac","asked":true,"found":"unreadable","path":"pxelinux.cfg/01-00-00-00-00-00-02"},
+				{"paths":["pxelinux.cfg/default"],"by":"default","asked":true,"found":"readable","path":"pxelinux.cfg/default"}],
+				"reasons":["pxelinux.cfg/conf/local has mode 0600; 'chmod o+r' lets the user of a TFTP server read it"]}]}`,
 		"GET /v1/hosts/h2/power": `{"name":"h2","powerState":"On","address":"10.0.0.2"}`,
 		"PUT /v1/repair": `{"hosts":[{"name":"h3","configuration":"local","rebooted":"NO"}],"steps":[
 			{"host":"h3","bootloader":"pxelinux","path":"pxelinux.cfg/01-00-00-00-00-00-33","was":"conf/local","becomes":"01-00-00-00-00-00-03"}]}`,
@@ -111,6 +116,32 @@ func ExampleClient_Deploy_reboot() {
 	// Output:
 	// h2 local YES ""
 	// h3 local ERROR "host \"h3\": BMC 10.0.0.3 does not answer"
+}
+
+// Is what was deployed what the machine will boot, and if not, why?
+func ExampleClient_Explain() {
+	server := exampleServer()
+	defer server.Close()
+
+	c, err := client.New(server.URL)
+	if err != nil {
+		panic(err)
+	}
+	e, err := c.Explain(context.Background(), "h2", false)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("as deployed:", e.AsDeployed)
+	for _, s := range e.Searches {
+		fmt.Println(s.Bootloader, "gets", s.Wins)
+		for _, reason := range s.Reasons {
+			fmt.Println(reason)
+		}
+	}
+	// Output:
+	// as deployed: false
+	// pxelinux gets pxelinux.cfg/default
+	// pxelinux.cfg/conf/local has mode 0600; 'chmod o+r' lets the user of a TFTP server read it
 }
 
 // Power asks the BMC now; Hosts tells what was known last, at once.

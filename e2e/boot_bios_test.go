@@ -95,6 +95,7 @@ func TestBootIPXEByHTTP(t *testing.T) {
 	bootsWhatIsDeployed(t, site.Serve(t), m, "disk")
 }
 
+// U-Boot is told to boot by what "host explain" shows.
 func TestBootUBoot(t *testing.T) {
 	t.Parallel()
 	site := lab.NewBootSite(t, lab.Dnsmasq)
@@ -102,5 +103,7 @@ func TestBootUBoot(t *testing.T) {
 	site.Loaders = "[{name: uboot}]"
 	configureBoots(t, site, "uboot", syslinuxBoots, "pxelinux.cfg/default")
 	m := site.Machine(t, "h1", lab.ARM)
-	bootsWhatIsDeployed(t, site.Serve(t), m, "default")
+	server := site.Serve(t)
+	m.Typed = m.Explain(t, server).Searches[0].Setup.Text
+	bootsWhatIsDeployed(t, server, m, "default")
 }

@@ -51,6 +51,9 @@ func newBootSite(t testing.TB) *BootSite {
 	t.Helper()
 	NeedNamespaces(t)
 	testenv.Need(t, "dnsmasq", "nasm")
+	if !Exists("/dev/net/tun") {
+		testenv.Lack(t, "needs /dev/net/tun, which the kernel's module tun makes")
+	}
 	n := int(bootSites.Add(1))
 	s := &BootSite{Site: NewSite(t), number: n, Address: fmt.Sprintf("10.77.%d.1", n)}
 	s.listen = "  address: " + s.Address + "\n"

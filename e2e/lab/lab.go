@@ -10,10 +10,37 @@
 // process.go starts programs and waits for what they say. site.go is a TFTP root
 // with a configuration file, and a server of ours on it. tftp.go has the TFTP
 // servers of others, and a client. bmc.go has BMCs, simulated ones and those of
-// others, and lan.go a network to look for them in. chassis.go has a BMC drive an
-// emulated machine, which linux.go has a real system for. sandbox.go is a copy of
-// this machine's file system to make a mess of, and console.go plays the sessions
-// that documents show.
+// others, and lan.go a network to look for them in. sandbox.go is a copy of this
+// machine's file system to make a mess of, and console.go plays the sessions that
+// documents show.
+//
+// A site may have machines that really boot. bootsite.go gives it a network with
+// DHCP, machine.go an emulated machine: turn it on, and want a boot. What machines
+// boot is in systems.go; it says on the serial line which command line it was given,
+// and so which configuration the loader read. capture.go sees each request for a
+// file on the wire, and explained.go compares them with what the program said
+// beforehand. A case is a page:
+//
+//	site := lab.NewBootSite(t, lab.TftpdSecure, "dhcp-boot=pxelinux.0")
+//	site.Put(t, ".", "/usr/lib/PXELINUX/pxelinux.0", "/usr/lib/syslinux/modules/bios/ldlinux.c32")
+//	site.Configure(t, "A", "DEFAULT a\nLABEL a\n  KERNEL mark\n  APPEND marker=A\n")
+//	m := site.Machine(t, "h1", lab.BIOS, lab.NICs(2))
+//	server := site.Serve(t)
+//	lab.PxePilot(t, "-s", server.URL, "config", "deploy", "A", "h1")
+//	explained := m.Explain(t, server)
+//	m.PowerOn(t)
+//	m.Boots(t, "A")
+//	m.AsExplained(t, explained)
+//
+// All sites are in the one network namespace of the run, each with a bridge, a
+// subnet and MAC addresses that do not meet those of others, so that several may be
+// there at once. Nothing of that has a name outside, and so there is nothing to
+// clean up after a run that was killed but its directory, which the next one
+// removes. Machines are emulated without the help of the processor: what runs here
+// runs wherever these tests may have namespaces.
+//
+// What a test that failed leaves to be read (its machines' serial lines and requests,
+// and what each program said) is kept; the test says where.
 package lab
 
 import (

@@ -36,7 +36,7 @@ func LinuxInstaller(t testing.TB, root string, disk []byte) {
 func (m *Machine) Says(t testing.TB, something string) {
 	t.Helper()
 	Until(t, m.Name+" says "+something, func() bool {
-		text := Read(t, m.serial())[m.heard:]
+		text := m.said(t)[m.heard:]
 		_, after, said := strings.Cut(text, something)
 		if said {
 			m.heard += len(text) - len(after)

@@ -1,10 +1,12 @@
 package lab
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,10 +19,11 @@ import (
 
 // A Machine is an emulated one: a host of the site that really boots.
 type Machine struct {
-	Host        // as the site's file describes it
-	IP   string // that DHCP gives it, whichever network card asks
-	Dir  string // of its own files
-	Disk string // the file that is its disk; empty for none
+	Host         // as the site's file describes it
+	IP    string // that DHCP gives it, whichever network card asks
+	Dir   string // of its own files
+	Disk  string // the file that is its disk; empty for none
+	Typed string // what its owner types to boot it, where it has a console for that; empty for the usual
 
 	site     *BootSite
 	firmware Firmware
@@ -45,10 +48,10 @@ func BIOS(testing.TB, *Machine) []string {
 }
 
 // ARM is a board with U-Boot, on whose console its owner types what makes it boot
-// from the network, by the address that its card really has.
+// from the network, once it has the address that its card really has.
 func ARM(_ testing.TB, m *Machine) []string {
 	m.prompt = "Hit any key to stop autoboot"
-	m.types = "\nsetenv -f ethaddr " + m.MACs[m.first] + "; setenv autoload no; dhcp && pxe get && pxe boot\n"
+	m.types = "\nsetenv -f ethaddr " + m.MACs[m.first] + "\n" + cmp.Or(m.Typed, "setenv autoload no; dhcp && pxe get && pxe boot\n")
 	return []string{"qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a53", "-m", "128", "-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin"}
 }
 
@@ -123,6 +126,15 @@ func (m *Machine) tap(card int) string {
 
 func (m *Machine) serial() string { return filepath.Join(m.Dir, "serial.log") }
 
+// said is what the machine wrote to its serial line, without what moves a cursor,
+// as UEFI does before each letter (ECMA-48, section 5.4).
+func (m *Machine) said(t testing.TB) string {
+	t.Helper()
+	return controls.ReplaceAllString(Read(t, m.serial()), "")
+}
+
+var controls = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]")
+
 // BootBy chooses the network card that the machine boots by from now on.
 func (m *Machine) BootBy(card int) { m.first = card }
 
@@ -155,7 +167,7 @@ func (m *Machine) PowerOn(t testing.TB) {
 	if m.qemu != nil {
 		t.Fatalf("%s is on", m.Name)
 	}
-	m.heard = len(Read(t, m.serial()))
+	m.heard = len(m.said(t))
 	m.asked, m.told = len(m.site.capture.requests(t)), 0
 	cmd := m.Command(t)
 	if m.types == "" {
@@ -242,7 +254,7 @@ func (m *Machine) BootLines(t testing.TB) []string {
 
 func (m *Machine) nextBoot(t testing.TB) (line string, booted bool) {
 	t.Helper()
-	text := Read(t, m.serial())[m.heard:]
+	text := m.said(t)[m.heard:]
 	_, rest, begun := strings.Cut(text, bootBegin)
 	line, after, done := strings.Cut(rest, bootEnd)
 	if !begun || !done {
@@ -291,5 +303,5 @@ func (m *Machine) keep(t testing.TB) {
 		return
 	}
 	keep(t, m.Name+"-requests", list(m.site.capture.requests(t)))
-	keep(t, m.Name+"-serial", Read(t, m.serial()))
+	keep(t, m.Name+"-serial", m.said(t))
 }

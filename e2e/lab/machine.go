@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -126,15 +125,6 @@ func (m *Machine) tap(card int) string {
 }
 
 func (m *Machine) serial() string { return filepath.Join(m.Dir, "serial.log") }
-
-// said is what the machine wrote to its serial line, without what moves a cursor,
-// as UEFI does before each letter (ECMA-48, section 5.4).
-func (m *Machine) said(t testing.TB) string {
-	t.Helper()
-	return controls.ReplaceAllString(Read(t, m.serial()), "")
-}
-
-var controls = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]")
 
 // said is what the machine wrote to its serial line, without what moves a cursor,
 // as UEFI does before each letter (ECMA-48, section 5.4).

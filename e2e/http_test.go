@@ -365,6 +365,33 @@ func TestGracefulStop(t *testing.T) {
 	}
 }
 
+// An installer may have no other client than "printf ... | nc HOST PORT", which
+// shuts down its sending side once it has asked. It did not leave.
+func TestClientThatStopsSending(t *testing.T) {
+	host := lab.Hosts(1, 1)[0]
+	site := newSite(t, host)
+	server := site.Serve(t)
+	for i := range 40 {
+		configuration := []string{"install", "local"}[i%2]
+		c := dial(t, server)
+		body := `{"hosts":[{"mac_address":"` + host.MACs[0] + `"}]}`
+		send(t, c, fmt.Sprintf("PUT /v1/configurations/%s/deploy HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", configuration, len(body), body))
+		if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, res); got.status != 204 {
+			t.Fatalf("deploy %d: status %d: %s", i, got.status, got.body)
+		}
+		if got, err := boot(site, host); err != nil || got != configuration {
+			t.Fatalf("deploy %d: the host boots %q (%v)", i, got, err)
+		}
+	}
+}
+
 // holdLock takes the lock of a TFTP root as another writer does.
 func holdLock(t *testing.T, root string) (release func()) {
 	t.Helper()

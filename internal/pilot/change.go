@@ -73,9 +73,13 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A client that shuts down its sending side once it has asked, as nc does, looks
+	// like one that left, and what an installer asks for must not depend on that.
+	asked, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timing.Whole)
+	defer cancel()
 	var out Outcome
 	var deployed pxepilot.Configuration
-	out.Steps, err = site.Root.Change(ctx, site.Inventory, c.DryRun, func(view *pxepilot.View) ([]pxepilot.Move, error) {
+	out.Steps, err = site.Root.Change(asked, site.Inventory, c.DryRun, func(view *pxepilot.View) ([]pxepilot.Move, error) {
 		var moves []pxepilot.Move
 		deployed, _ = view.Configuration(c.Configuration)
 		moves, out.Hosts, err = decide(view, hosts, c)

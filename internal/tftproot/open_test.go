@@ -171,6 +171,32 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// Whatever comes of it, nothing but the file is left open.
+func TestOpenLeavesNothingOpen(t *testing.T) {
+	s := newSite(t, Options{}, []string{"a"}, "h1 "+mac1)
+	s.deploy("a", "h1")
+	s.symlink("/etc/passwd", "leaving")
+	s.symlink("conf/gone", "pxelinux.cfg/"+lnk2)
+	s.write("closed/file", "closed")
+	if err := os.Chmod(s.path+"/closed", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	open := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	before := open()
+	for _, name := range []string{"pxelinux.cfg/" + lnk1, "pxelinux.cfg/" + lnk2, "leaving", "closed/file", "pxelinux.cfg", "gone", "a/../b"} {
+		_, _, _ = s.read(name)
+	}
+	if after := open(); after > before {
+		t.Errorf("%d files are open, %d before", after, before)
+	}
+}
+
 // A site that is not whole still gives the files that it has.
 func TestOpenWithoutConfigurations(t *testing.T) {
 	s := newSite(t, Options{}, nil, "h1 "+mac1)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/pxe-pilot/pxe-pilot/e2e/lab"
+	"github.com/pxe-pilot/pxe-pilot/internal/testenv"
 )
 
 // A host boots the same by each of its network cards, before a switch and after
@@ -31,7 +32,10 @@ func TestBootByEitherCard(t *testing.T) {
 // between. None is ever the default.
 func TestSwitchUnderReboots(t *testing.T) {
 	t.Parallel()
-	const switches = 50
+	switches := 50
+	if testenv.Soak() {
+		switches = 1_000
+	}
 	site := lab.NewBootSite(t, lab.Dnsmasq, "dhcp-boot=pxelinux.0")
 	site.Put(t, ".", pxelinux...)
 	content := func(marker string) string {
@@ -44,7 +48,8 @@ func TestSwitchUnderReboots(t *testing.T) {
 	deploy(t, server, "A", m.Host)
 
 	m.PowerOn(t)
-	for n := 0; n < switches; {
+	n := 0
+	for n < switches {
 		// Odd in sum for a boot, so that the next one differs.
 		times := map[string]int{"pxelinux.0": 1, lab.Name(m.MACs[0]): 4}[m.NextRequest(t).Name()]
 		for range times {
@@ -58,7 +63,7 @@ func TestSwitchUnderReboots(t *testing.T) {
 	for _, line := range boots {
 		counts[strings.Fields(line)[1]]++
 	}
-	t.Logf("%d switches, boots: %v", switches, counts)
+	t.Logf("%d switches, boots: %v", n, counts)
 	if counts["marker=A"] == 0 || counts["marker=B"] == 0 || len(counts) > 2 {
 		t.Error("want boots of A and of B, and no others")
 	}

@@ -21,6 +21,10 @@ type changeOptions struct {
 	form    *format
 }
 
+// changingLinks is what a person waits for meanwhile: not the links as a rule, but
+// what the server does after a switch, and TFTP servers that it asks.
+const changingLinks = "changing links"
+
 // common gives a command the options that all three have.
 func (o *changeOptions) common(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false

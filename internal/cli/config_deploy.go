@@ -54,7 +54,9 @@ without.`,
 		if o.now && !o.change.DryRun {
 			return p.deployNow(cmd.Context(), c, &o, args[0], args[1:])
 		}
+		stop := p.waiting(cmd.Context(), changingLinks)
 		outcome, err := c.Deploy(cmd.Context(), args[0], o.to(args[1:]))
+		stop()
 		if err != nil {
 			return o.explain(err)
 		}

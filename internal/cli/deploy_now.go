@@ -85,7 +85,9 @@ func (p *program) deployWaves(ctx context.Context, d *deployment, args []string)
 	d.learn(first)
 	p.notePlan(o, len(d.names))
 	if o.switchFirst {
+		stop := p.waiting(ctx, changingLinks)
 		first, err = d.ask(ctx, o.to(d.names))
+		stop()
 		if err != nil {
 			return o.explain(err)
 		}

@@ -29,7 +29,9 @@ deploy a configuration that says so.`,
 		if err != nil {
 			return err
 		}
+		stop := p.waiting(cmd.Context(), changingLinks)
 		outcome, err := c.Clear(cmd.Context(), o.to(args))
+		stop()
 		if err != nil {
 			return o.explain(err)
 		}

@@ -40,7 +40,9 @@ configuration file says where they are. Each of them must give what was deployed
 		if err != nil {
 			return err
 		}
+		stop := p.waiting(cmd.Context(), "asking what "+args[0]+" gets")
 		e, err := c.Explain(cmd.Context(), args[0], verify)
+		stop()
 		if err != nil {
 			return hintedError{err, hintHosts(err)}
 		}

@@ -34,7 +34,9 @@ So roots made by hand or by the original program are adopted.`,
 		if err != nil {
 			return err
 		}
+		stop := p.waiting(cmd.Context(), changingLinks)
 		outcome, err := c.Repair(cmd.Context(), o.to(args))
+		stop()
 		if err != nil {
 			return o.explain(err)
 		}

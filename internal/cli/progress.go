@@ -42,3 +42,11 @@ func (p *program) progress(ctx context.Context, line func(context.Context) strin
 	}()
 	return func() { cancel(); <-gone }
 }
+
+// waiting keeps such a line for one request that may take long.
+func (p *program) waiting(ctx context.Context, what string) (stop func()) {
+	began := time.Now()
+	return p.progress(ctx, func(context.Context) string {
+		return fmt.Sprintf("%s, %s", what, time.Since(began).Truncate(time.Second))
+	})
+}

@@ -17,8 +17,8 @@ import (
 
 // TestProgress looks at the terminal while hosts take their time.
 func TestProgress(t *testing.T) {
-	slow := func(line string, _ *http.Request, _ func()) {
-		if line != "" && !strings.Contains(line, "dry run") {
+	slow := func(line string, r *http.Request, _ func()) {
+		if line != "" && !strings.Contains(line, "dry run") || strings.HasSuffix(r.URL.Path, "/explain") {
 			<-time.After(1100 * time.Millisecond)
 			if strings.HasPrefix(line, "r19") {
 				<-time.After(time.Second)
@@ -36,6 +36,11 @@ func TestProgress(t *testing.T) {
 		{"host on r01", cli.IO{}, nil},
 		{"host on r01", cli.IO{StderrTTY: true, Env: func(string) string { return "dumb" }}, nil},
 		{"host list", terminal, nil}, // done at once
+		{"config deploy local r01", terminal, []string{"changing links, 0s", "changing links, 1s", ""}},
+		{"host repair r01", terminal, []string{"changing links, 0s", "changing links, 1s", ""}},
+		{"host explain r01", terminal, []string{"asking what r01 gets, 0s", "asking what r01 gets, 1s", ""}},
+		{"config deploy local r01 r02 --now --batch 1 --pause 0s --switch-first", terminal, []string{
+			"changing links, 0s", "changing links, 1s", "", "wave 1 of 2: 1 host, 0s", "wave 1 of 2: 1 host, 1s", "wave 2 of 2: 1 host, 0s", ""}},
 		{"host on r01 r19 r02 --batch 2 --pause 2s --max-fail 1", terminal, []string{
 			"wave 1 of 2: 2 hosts, 0s", "wave 1 of 2: 2 hosts, 1s", "wave 1 of 2: 1 of 2 hosts, 1s", "wave 1 of 2: 1 of 2 hosts, 2s",
 			"wave 1 of 2 is done, 2s until the next; 1 failed", "wave 1 of 2 is done, 1s until the next; 1 failed", "wave 1 of 2 is done, 0s until the next; 1 failed",

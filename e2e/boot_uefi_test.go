@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/pxe-pilot/pxe-pilot/e2e/lab"
@@ -18,14 +19,31 @@ var syslinuxEFI = []string{"/usr/lib/SYSLINUX.EFI/efi64/syslinux.efi", "/usr/lib
 // grubBoots is a configuration of GRUB on UEFI.
 func grubBoots(marker string) string { return "chainloader /mark marker=" + marker + "\nboot\n" }
 
+// The UUID of a machine, and what loaders ask for: its first three parts are the
+// other way round there.
+const uuid, uuidAsked = "11223344-5566-7788-99aa-bbccddeeff00", "44332211-6655-8877-99aa-bbccddeeff00"
+
+// The DHCP server sends the machine's UUID back (RFC 4578, section 2.3), for which GRUB
+// asks first then.
 func TestBootGRUBOnUEFI(t *testing.T) {
 	t.Parallel()
-	site := lab.NewBootSite(t, lab.Dnsmasq, "dhcp-boot=boot/grub/x86_64-efi/core.efi")
+	site := lab.NewBootSite(t, lab.Dnsmasq, "dhcp-boot=boot/grub/x86_64-efi/core.efi",
+		"dhcp-option-force=97,00:44:33:22:11:66:55:88:77:99:aa:bb:cc:dd:ee:ff:00")
 	site.GRUB(t, "x86_64-efi")
 	site.Loaders = "[{name: grub}]"
 	configureBoots(t, site, "grub", grubBoots, "boot/grub/grub.cfg")
-	m := site.Machine(t, "h1", lab.UEFI)
+	m := site.Machine(t, "h1", lab.UEFI, lab.UUID(uuid), lab.Facts("uuid: "+uuid))
 	bootsWhatIsDeployed(t, site.Serve(t), m, "default")
+	asksForUUID(t, m, "boot/grub/grub.cfg-"+uuidAsked)
+}
+
+// asksForUUID wants a machine to have asked for a name. Explanations cannot be sure of
+// that, and of two orders of a UUID they do not know which.
+func asksForUUID(t *testing.T, m *lab.Machine, name string) {
+	t.Helper()
+	if !slices.ContainsFunc(m.Requests(t), func(r lab.Request) bool { return r.Name() == name }) {
+		t.Errorf("%s did not ask for %s", m.Name, name)
+	}
 }
 
 // GRUB as Debian signs it asks for the same file whatever the machine, in a folder
@@ -60,8 +78,9 @@ func TestBootSyslinuxOnUEFI(t *testing.T) {
 	configureBoots(t, site, "syslinux", boots, "unused")
 	// Its default takes no kernel, for that takes long. The screen is on the serial line, too.
 	lab.Write(t, filepath.Join(site.Root, "efi64/pxelinux.cfg/default"), "SAY [[BOOTED marker=default]]\n")
-	m := site.Machine(t, "h1", lab.UEFI)
+	m := site.Machine(t, "h1", lab.UEFI, lab.UUID(uuid), lab.Facts("uuid: "+uuid))
 	bootsWhatIsDeployed(t, site.Serve(t), m, "default")
+	asksForUUID(t, m, "efi64/pxelinux.cfg/"+uuidAsked)
 }
 
 // The firmware fetches iPXE, which asks DHCP once more and gets the script that

@@ -125,11 +125,27 @@ func verified(ctx context.Context, site *Site, hosts []*pxepilot.Host) ([]pxepil
 	if err != nil {
 		return explained, nil // what was seen, was seen
 	}
-	ask(ctx, polls, fresh)
+	var switched []pxepilot.Explanation
+	var of []int
 	for i := range fresh {
-		explained[at[i]] = fresh[i]
+		if !sameEnds(&fresh[i], &explained[at[i]]) {
+			switched, of = append(switched, fresh[i]), append(of, at[i])
+		}
+	}
+	ask(ctx, polls, switched)
+	for i := range switched {
+		explained[of[i]] = switched[i]
 	}
 	return explained, nil
+}
+
+// sameEnds says whether two looks at a host found the same at the end of each
+// search.
+func sameEnds(a, b *pxepilot.Explanation) bool {
+	return slices.EqualFunc(a.Searches, b.Searches, func(s, t pxepilot.Search) bool {
+		return s.Wins == t.Wins && s.Configuration == t.Configuration && s.Content == t.Content &&
+			(s.Wins < 0 || slices.Equal(s.Asks[s.Wins].Through, t.Asks[t.Wins].Through))
+	})
 }
 
 // differs says whether a server that answers gave something else than the disk

@@ -100,7 +100,7 @@ func (x *explainer) write(e *apiv1.Explanation) {
 			x.block(setupTitle(s), s.Setup.Text, true)
 		}
 		if s.Content != "" {
-			x.block(fmt.Sprintf("content of %s:", s.Wins), s.Content, x.whole)
+			x.block(contentTitle(s), s.Content, x.whole)
 		}
 	}
 }
@@ -241,6 +241,15 @@ func setupTitle(s *apiv1.Search) string {
 		return fmt.Sprintf("%s asks so if it is told this, once for all hosts:", s.Bootloader)
 	}
 	return fmt.Sprintf("%s must hold this, once for all hosts:", s.Setup.Path)
+}
+
+// contentTitle names the configuration, for where that is a directory what wins is
+// a file in it.
+func contentTitle(s *apiv1.Search) string {
+	if s.Configuration == "" {
+		return fmt.Sprintf("content of %s:", s.Wins)
+	}
+	return fmt.Sprintf("content of %s for %s:", s.Configuration, s.Bootloader)
 }
 
 // fewLines is how much of a content is told unasked.

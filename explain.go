@@ -12,6 +12,24 @@ type Explanation struct {
 	Searches []Search // by loader as declared, then by MAC address as in the file
 }
 
+// AsDeployed says whether the host boots what was deployed, whatever its loader and
+// network card. What servers really gave counts for more than what the disk lets
+// one fear of them.
+func (e *Explanation) AsDeployed() bool {
+	for i := range e.Searches {
+		s := &e.Searches[i]
+		if s.Configuration == "" || s.Configuration != e.Status.Configuration || len(s.Servers) == 0 && len(s.Reasons) > 0 {
+			return false
+		}
+		for _, v := range s.Servers {
+			if !v.Served {
+				return false
+			}
+		}
+	}
+	return len(e.Searches) > 0
+}
+
 // A Search is what one loader asks the TFTP server for when the host boots by one
 // of its network cards: names in an order of the loader's own, until one of them
 // is there.

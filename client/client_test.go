@@ -223,6 +223,7 @@ func TestNamesThatAreNone(t *testing.T) {
 	for _, name := range []string{"", ".", ".."} {
 		for _, call := range []func() (any, error){
 			func() (any, error) { return c.Host(t.Context(), name) },
+			func() (any, error) { return c.Explain(t.Context(), name, true) },
 			func() (any, error) { return c.Configuration(t.Context(), name, "") },
 			func() (any, error) { return c.Deploy(t.Context(), name, apiv1.Change{}) },
 			func() (any, error) { return c.Power(t.Context(), name) },

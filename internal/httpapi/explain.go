@@ -23,7 +23,7 @@ func (a *api) explainHost(w http.ResponseWriter, r *http.Request) error {
 }
 
 func explanation(e *pxepilot.Explanation) apiv1.Explanation {
-	told := apiv1.Explanation{Name: e.Status.Host.Name, State: string(e.Status.State), AsDeployed: asDeployed(e), Searches: make([]apiv1.Search, len(e.Searches))}
+	told := apiv1.Explanation{Name: e.Status.Host.Name, State: string(e.Status.State), AsDeployed: e.AsDeployed(), Searches: make([]apiv1.Search, len(e.Searches))}
 	if e.Status.State == pxepilot.Configured {
 		told.Configuration = &apiv1.ConfigurationRef{Name: e.Status.Configuration}
 	}
@@ -31,24 +31,6 @@ func explanation(e *pxepilot.Explanation) apiv1.Explanation {
 		told.Searches[i] = search(&e.Searches[i])
 	}
 	return told
-}
-
-// asDeployed says whether a host boots what was deployed, whatever its loader and
-// network card. What servers really gave counts for more than what the disk lets
-// one fear of them.
-func asDeployed(e *pxepilot.Explanation) bool {
-	for i := range e.Searches {
-		s := &e.Searches[i]
-		if s.Configuration == "" || s.Configuration != e.Status.Configuration || len(s.Servers) == 0 && len(s.Reasons) > 0 {
-			return false
-		}
-		for _, v := range s.Servers {
-			if !v.Served {
-				return false
-			}
-		}
-	}
-	return len(e.Searches) > 0
 }
 
 func search(s *pxepilot.Search) apiv1.Search {

@@ -4,9 +4,9 @@
 // routes.go shows the whole API on one page. Handlers return errors; answer.go
 // turns them into JSON by one table, gives each request an id and logs it once.
 // guard.go keeps out web pages, for the API has no passwords. json.go reads the
-// bodies, strictly and with positions; hosts.go writes the one large answer.
-// power.go waits for machines, longer than the server would let a client. files.go
-// gives machines what they boot.
+// bodies, strictly and with positions; hosts.go writes the one large answer, and
+// explain.go the one that explains. power.go waits for machines, longer than the
+// server would let a client. files.go gives machines what they boot.
 package httpapi
 
 import (

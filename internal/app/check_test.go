@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/cli"
 )
 
@@ -32,4 +33,81 @@ configuration: {directory: /srv/tftp/configurations}
 	if d := cmp.Diff([]cli.Severity{cli.Error, cli.Warning}, got); d != "" {
 		t.Errorf("(-want +got)\n%s\n%v", d, found)
 	}
+}
+
+// What one server does not give is told host by host as far as anybody reads it,
+// and that it cannot be asked is told once.
+func TestUnservedBy(t *testing.T) {
+	dead := pxepilot.Errorf(pxepilot.Unavailable, "it does not answer")
+	host := func(name string, of ...pxepilot.Verification) pxepilot.Explanation {
+		e := pxepilot.Explanation{Status: &pxepilot.HostStatus{Host: &pxepilot.Host{Name: name}}}
+		for i, v := range of {
+			e.Searches = append(e.Searches, pxepilot.Search{Bootloader: "grub", MAC: pxepilot.MAC{5: byte(i)}, Servers: []pxepilot.Verification{v}})
+		}
+		return e
+	}
+	served, other, silent := pxepilot.Verification{Served: true}, pxepilot.Verification{Got: "other content"}, pxepilot.Verification{Err: dead}
+	all := []pxepilot.Explanation{host("a", served, served), host("b", served, other), host("c", silent, silent), host("d", silent, other), host("none")}
+	want := []string{
+		`host "b", booting by 00:00:00:00:00:01 and grub, is given other content`,
+		"it does not answer; hosts that it was not asked for, for that reason: 2",
+	}
+	if d := cmp.Diff(want, messages(t, unservedBy(0, "10.0.0.2:69", all), "10.0.0.2:69")); d != "" {
+		t.Error(d)
+	}
+	all = nil
+	for range 10_000 {
+		all = append(all, host("a", other))
+	}
+	got := messages(t, unservedBy(0, "10.0.0.2:69", all), "10.0.0.2:69")
+	if len(got) != mostTold+1 || got[mostTold] != "hosts that are not given what is on the disk, besides: 9990" {
+		t.Errorf("%d findings: %v", len(got), got[len(got)-1])
+	}
+}
+
+// Reasons are told of hosts that nothing was said of, and once for all that have
+// the same.
+func TestUnsaid(t *testing.T) {
+	host := func(name, file string, state pxepilot.State, reasons ...string) pxepilot.Explanation {
+		ask := pxepilot.Ask{Path: "grub/" + file, Through: []string{"conf/" + file}}
+		return pxepilot.Explanation{
+			Status:   &pxepilot.HostStatus{Host: &pxepilot.Host{Name: name}, State: state},
+			Searches: []pxepilot.Search{{Asks: []pxepilot.Ask{{}, ask}, Reasons: reasons}, {Asks: []pxepilot.Ask{ask}, Reasons: reasons}},
+		}
+	}
+	all := []pxepilot.Explanation{
+		host("fine", "1", pxepilot.Configured),
+		host("named", "2", pxepilot.Partial, "x"),
+		host("linked", "3", pxepilot.Dangling, "x"),
+		host("through", "4", pxepilot.Dangling, "x"),
+		host("undeployed", "5", pxepilot.None, "x"),
+		host("told", "6", pxepilot.Configured, "nobody asks for it"),
+		host("told too", "7", pxepilot.Configured, "nobody asks for it", "it is empty"),
+	}
+	said := []cli.Finding{
+		{Severity: cli.Warning, Where: "/srv/tftp", Message: "links are absolute"},
+		{Severity: cli.Warning, Where: "/srv/tftp", Message: `host "named": some of its links are missing`},
+		{Severity: cli.Error, Where: "/srv/tftp/grub/3", Message: "the link leads to nothing"},
+		{Severity: cli.Warning, Where: "/srv/tftp/conf/4", Message: "mode 0600"},
+	}
+	want := []string{`host "told" and 1 more: nobody asks for it`, `host "told too": it is empty`}
+	if d := cmp.Diff(want, messages(t, unsaid(said, "/srv/tftp", all), "/srv/tftp")); d != "" {
+		t.Error(d)
+	}
+	said = append(said, cli.Finding{Severity: cli.Error, Where: "/srv/tftp/grub", Message: "closed"})
+	if found := unsaid(said, "/srv/tftp", all); found != nil {
+		t.Errorf("%v", found)
+	}
+}
+
+func messages(t *testing.T, found []cli.Finding, where string) []string {
+	t.Helper()
+	var list []string
+	for _, f := range found {
+		if f.Severity != cli.Error || f.Where != where {
+			t.Errorf("%+v", f)
+		}
+		list = append(list, f.Message)
+	}
+	return list
 }

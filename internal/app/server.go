@@ -32,7 +32,8 @@ type Server struct {
 }
 
 // grace is how long requests that are under way may go on after the server was
-// told to stop: as long as a deploy that reboots machines takes at most.
+// told to stop: as long as machines take at most that a deploy reboots. What is
+// done after a switch may take longer and be cut off; then no machine is rebooted.
 const grace = time.Minute
 
 func newLogger(w io.Writer, debug bool) *slog.Logger {

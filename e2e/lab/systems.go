@@ -22,8 +22,8 @@ var (
 )
 
 // putSystems puts what machines boot into the TFTP root: "mark", the kernel that
-// says how it was called, and "disk", the first sector of a disk that says
-// "marker=disk", for installers.
+// says how it was called, by BIOS or by UEFI, and "disk", the first sector of a disk
+// that says "marker=disk", for installers.
 func (s *BootSite) putSystems(t testing.TB) {
 	t.Helper()
 	assemble(t, markSource, filepath.Join(s.Root, "mark"))

@@ -173,7 +173,7 @@ func TestReferenceIsWhole(t *testing.T) {
 	if d := cmp.Diff([]string{"10.0.0.2:69", "tftp2.example.net:69"}, got.TFTP.Addresses); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(Deploy{AfterSwitch: "rsync -a --delete-after /srv/tftp/ tftp2.example.net::tftp"}, got.Deploy); d != "" {
+	if d := cmp.Diff(Deploy{AfterSwitch: "/usr/local/sbin/push-tftp"}, got.Deploy); d != "" {
 		t.Error(d)
 	}
 	if d := cmp.Diff([]string{"boot/grub/grub.cfg-01-{mac}"}, got.Configuration.Bootloaders[1].Links); d != "" {

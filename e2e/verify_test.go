@@ -41,8 +41,12 @@ func newVerifiedSite(t *testing.T, tftp, deploy string) *verifiedSite {
 // restart has our server started anew, with another file.
 func (v *verifiedSite) restart(t *testing.T, tftp, deploy string) {
 	t.Helper()
-	text := strings.Replace(v.Text(v.host), "tftp:\n", "tftp:\n  "+tftp+"\n", 1)
-	v.Describe(t, text+"deploy: {"+deploy+"}\n")
+	v.serve(t, strings.Replace(v.Text(v.host), "tftp:\n", "tftp:\n  "+tftp+"\n", 1)+"deploy: {"+deploy+"}\n")
+}
+
+func (v *verifiedSite) serve(t *testing.T, text string) {
+	t.Helper()
+	v.Describe(t, text)
 	if v.server != nil {
 		v.server.Stop(t)
 	}
@@ -245,5 +249,34 @@ func TestNobodyToVerifyWith(t *testing.T) {
 	wants(t, stdout, "set tftp.address in the configuration file", ": 1 error, ")
 	if status != 1 {
 		t.Errorf("check: exit status %d", status)
+	}
+}
+
+// A script that leads to the links is fetched and compared as well, and so is what
+// a whole directory begins with.
+func TestVerifyOtherLoaders(t *testing.T) {
+	at, other, copied := tftpAddress(), tftpAddress(), lab.Dir(t)
+	v := newVerifiedSite(t, "links: relative", "")
+	lab.Dnsmasq(t, v.Root, at)
+	lab.TftpdSecure(t, copied, other)
+	firmware := strings.Repeat("firmware of a board ", 100_000)
+	lab.Write(t, filepath.Join(v.Conf, "signed", "install"), contents["install"])
+	lab.Write(t, filepath.Join(v.Conf, "board", "install", "start4.elf"), firmware)
+	v.host.Power += ", serial: 1234abcd"
+	text := strings.Replace(v.Text(v.host), "configuration:\n", "configuration:\n  bootloaders:\n"+
+		"    - {name: signed, kind: grub-signed}\n    - {name: board, kind: directory, link: \"{serial}\"}\n", 1)
+	v.serve(t, strings.Replace(text, "tftp:\n", fmt.Sprintf("tftp:\n  address: [%s, %s]\n", at, other), 1))
+	e, err := v.server.Client.Explain(t.Context(), "h1", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setup := e.Searches[0].Setup
+	lab.Write(t, filepath.Join(v.Root, setup.Path), setup.Text)
+	for _, file := range []string{setup.Path, "grub/host/01-52-54-00-00-00-01", "grub/host/01-52-54-00-01-00-01", "1234abcd/start4.elf"} {
+		wants(t, v.deploy(t, "install"), " nothing: "+file+" is not found there")
+		lab.Write(t, filepath.Join(copied, file), lab.Read(t, filepath.Join(v.Root, file)))
+	}
+	if why := v.deploy(t, "install"); why != "" {
+		t.Error(why)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -88,14 +87,13 @@ func unserved(e *pxepilot.Explanation, deployed pxepilot.Configuration) error {
 			}
 		}
 	}
-	const most = 2
-	if len(reasons) == 0 {
+	switch len(reasons) {
+	case 0:
 		return nil
+	case 1:
+		return pxepilot.Errorf(pxepilot.Conflict, "%s", reasons[0])
 	}
-	if more := len(reasons) - most; more > 0 {
-		reasons = append(reasons[:most], fmt.Sprintf("and %d more", more))
-	}
-	return pxepilot.Errorf(pxepilot.Conflict, "%s", strings.Join(reasons, "; "))
+	return pxepilot.Errorf(pxepilot.Conflict, "%s; and %d more, which 'pxe-pilot host explain %s --verify' tells", reasons[0], len(reasons)-1, e.Status.Host.Name)
 }
 
 // verified explains hosts, and asks every TFTP server for what they ask for.

@@ -142,7 +142,7 @@ func TestVerifiedDeploys(t *testing.T) {
 			for i := range 3 {
 				s.Servers = append(s.Servers, &fakeServer{address: fmt.Sprintf("10.0.0.%d:69", i+3), silent: true})
 			}
-		}, Change{Verify: ptr(true)}, []string{`h01: 00:00:00:00:00:01 boots "local" by pxelinux now; TFTP server 10.0.0.3:69 does not answer; and 2 more`}},
+		}, Change{Verify: ptr(true)}, []string{`h01: 00:00:00:00:00:01 boots "local" by pxelinux now; and 3 more, which 'pxe-pilot host explain h01 --verify' tells`}},
 		{"the root cannot be read any more", func(_ *Site, d *fakeDisk) { d.fails = pxepilot.Errorf(pxepilot.Unavailable, "the TFTP root is gone") }, Change{Verify: ptr(true)},
 			[]string{"h01: the TFTP root is gone"}},
 	} {

@@ -72,6 +72,9 @@ func Compile(b pxepilot.Bootloader) (Loader, error) {
 		return Loader{}, err
 	}
 	l := Loader{Name: b.Name, Directory: b.Kind == pxepilot.Directory, row: rowOf(b), file: below(b.File), configPath: below(b.ConfigPath)}
+	if l.file == "." { // a directory, and no file
+		l.file = ""
+	}
 	seen := map[string]bool{}
 	for _, link := range links {
 		t, err := parse(link)

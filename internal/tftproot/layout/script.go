@@ -117,6 +117,9 @@ func (grubScript) prefixed(l *Loader, p string) string {
 // grubGoesOn matches commands that read another file.
 var grubGoesOn = regexp.MustCompile(`\b(?:configfile|source|normal|extract_entries_configfile)\s+(\S+)|(?:^|\s)\.\s+(\S+)`)
 
+// grubPrefix matches the folder of grub.cfg, which is the same for all machines.
+var grubPrefix = regexp.MustCompile(`\$prefix\b|\$\{prefix\}`)
+
 func (grubScript) leads(l *Loader, text string) (links, otherwise bool) {
 	lines := commands(text)
 	all := strings.Join(lines, "\n")
@@ -127,7 +130,7 @@ func (grubScript) leads(l *Loader, text string) (links, otherwise bool) {
 				otherwise = true
 			}
 			for _, t := range l.unnamed {
-				links = links || strings.Contains(file, "$") && t.mentionedIn(all, l.place("."))
+				links = links || strings.Contains(grubPrefix.ReplaceAllString(file, ""), "$") && t.mentionedIn(all, l.place("."))
 			}
 		}
 	}

@@ -160,9 +160,10 @@ func (l Loader) Folder() (folder string, told bool) {
 	return l.templates[0].dir, false
 }
 
-// below is a path that somebody wrote, below the TFTP root; empty where it is none.
+// below is a path that somebody wrote, below the TFTP root; empty where it is none,
+// and where it is for people to read, such as a URL.
 func below(p string) string {
-	if p == "" || strings.Contains(p, "://") {
+	if p == "" || strings.Contains(p, "://") || strings.ContainsAny(p, "{}") {
 		return ""
 	}
 	if p = path.Clean("/" + p)[1:]; p == "" {

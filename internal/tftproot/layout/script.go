@@ -94,10 +94,15 @@ func (g grubScript) text(l *Loader) string {
 	if strings.Contains(text, "{serial}") {
 		b.WriteString("smbios --type 1 --get-string 7 --set=serial\n")
 	}
+	if strings.Contains(text, "{name}") {
+		// As DHCP said to the one interface that it spoke to. Debian's signed GRUB has no
+		// eval to make the variable's name.
+		b.WriteString("set name=$net_pxe_hostname$net_efinet0_hostname$net_efinet1_hostname$net_efinet2_hostname$net_efinet3_hostname\n")
+	}
 	for _, t := range l.unnamed {
 		b.WriteString("configfile " + g.prefixed(l, t.in(map[string]string{
 			"mac": "$a-$b-$c-$d-$e-$f", "mac:colon": "$net_default_mac", "mac:bare": "$a$b$c$d$e$f",
-			"uuid": "$uuid", "serial": "$serial", "name": "$net_default_hostname",
+			"uuid": "$uuid", "serial": "$serial", "name": "$name",
 		})) + "\n")
 	}
 	b.WriteString("# What follows is for machines that have none.\n")

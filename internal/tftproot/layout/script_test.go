@@ -47,7 +47,8 @@ regexp --set=1:a --set=2:b --set=3:c --set=4:d --set=5:e --set=6:f '^(..):(..):(
 			"configfile $prefix/grub.cfg-$net_default_mac\n" + rest + "configfile $prefix/default\n"}},
 		{every, &layout.Script{Path: "grub/grub.cfg", Needed: true, Text: stub +
 			"smbios --type 1 --get-uuid 8 --set=uuid\nsmbios --type 1 --get-string 7 --set=serial\n" +
-			"configfile /hosts/$a$b$c$d$e$f.cfg\nconfigfile $prefix/$uuid\nconfigfile $prefix/$serial\nconfigfile $prefix/by/$net_default_hostname\n" +
+			"set name=$net_pxe_hostname$net_efinet0_hostname$net_efinet1_hostname$net_efinet2_hostname$net_efinet3_hostname\n" +
+			"configfile /hosts/$a$b$c$d$e$f.cfg\nconfigfile $prefix/$uuid\nconfigfile $prefix/$serial\nconfigfile $prefix/by/$name\n" +
 			rest + "configfile /hosts/default\n"}},
 		{chained, &layout.Script{Path: "boot.ipxe", Needed: true, Text: "#!ipxe\n" +
 			chain + "ipxe/01-${netX/mac:hexhyp}.ipxe || " + chain + "ipxe/default.ipxe || exit\n"}},

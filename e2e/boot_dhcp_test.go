@@ -31,10 +31,16 @@ func dhcpFile(b block) string {
 	return "/" + strings.TrimLeft(first, "#/ ")
 }
 
-// here puts a site in the place of that of the page.
+// places are what is elsewhere for everybody who reads the page.
+var places = []string{"10.99.0.1", "br0", "/srv/tftp", "/var/lib/kea"}
+
+// here puts those of a site in their place. Its network is as large as the page's.
 func here(site *lab.BootSite, text string) string {
-	return strings.NewReplacer("10.99.0.", strings.TrimSuffix(site.Address, "1"), "br0", site.Bridge(),
-		"/srv/tftp", site.Root, "/var/lib/kea", filepath.Dir(site.File)).Replace(text)
+	var pairs []string
+	for i, place := range []string{site.Address, site.Bridge(), site.Root, filepath.Dir(site.File)} {
+		pairs = append(pairs, strings.TrimSuffix(places[i], ".1"), strings.TrimSuffix(place, ".1"))
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
 }
 
 // byEachDHCPServer runs a test by each DHCP server that sections of the page
@@ -63,6 +69,12 @@ func byEachDHCPServer(t *testing.T, sections []string, test func(t *testing.T, s
 		t.Errorf("%s shows %d configurations in %q, want %d", bootloaders, tested, sections, len(dhcpServers))
 	}
 }
+
+// Sections of the page that configure DHCP servers.
+const (
+	inFolders     = "Loaders in subfolders"
+	besideAnother = "Beside a DHCP server that cannot be changed"
+)
 
 // everyLoader are the sections for sites that have all that the page knows.
 var everyLoader = []string{"dnsmasq", "Kea", "ISC dhcpd"}
@@ -196,7 +208,7 @@ func TestBootByEachDHCPServer(t *testing.T) {
 
 // Option 210 sends PXELINUX from its folder to the root, by each DHCP server.
 func TestBootByOption210(t *testing.T) {
-	byEachDHCPServer(t, []string{"Loaders in subfolders"}, func(t *testing.T, site *lab.BootSite) {
+	byEachDHCPServer(t, []string{inFolders}, func(t *testing.T, site *lab.BootSite) {
 		site.Put(t, "bios", pxelinux[0])
 		site.Put(t, ".", pxelinux[1])
 		site.Loaders = "[{name: pxelinux, file: bios/pxelinux.0, config_path: pxelinux.cfg/}]"
@@ -206,4 +218,29 @@ func TestBootByOption210(t *testing.T) {
 		lab.PxePilot(t, "-s", server.URL, "config", "deploy", "A", m.Name)
 		bootsAsExplained(t, server, m, "A")
 	})
+}
+
+// Where another DHCP server says nothing of booting, dnsmasq adds that. The other
+// one is a dnsmasq, too, for no other shares its port on one machine.
+func TestBootBesideAnotherDHCPServer(t *testing.T) {
+	blocks := blocksOf(t, bootloaders)
+	i := slices.IndexFunc(blocks, func(b block) bool { return b.section == besideAnother })
+	site := lab.NewUnservedSite(t)
+	site.ServeDHCP(t, lab.DnsmasqDHCP, here(site, "port=0\ninterface=br0\nbind-interfaces\ndhcp-range=10.99.0.100,10.99.0.199\n"))
+	site.ServeDHCP(t, lab.DnsmasqDHCP, here(site, blocks[i].text))
+	site.ServeTFTP(t, lab.NoTFTP) // but dnsmasq
+	site.Put(t, ".", pxelinux...)
+	site.GRUB(t, "x86_64-efi")
+	site.Loaders = "[{name: pxelinux}, {name: grub}]"
+	site.Configure(t, "pxelinux/A", syslinuxBoots("A"))
+	site.Configure(t, "grub/A", grubBoots("A"))
+	machines := []*lab.Machine{
+		site.Machine(t, "bios", lab.PXE, lab.Facts("bootloaders: [pxelinux]")),
+		site.Machine(t, "uefi", lab.UEFI, lab.Facts("bootloaders: [grub]")),
+	}
+	server := site.Serve(t)
+	lab.PxePilot(t, "-s", server.URL, "config", "deploy", "A", "bios", "uefi")
+	for _, m := range machines {
+		bootsAsExplained(t, server, m, "A")
+	}
 }

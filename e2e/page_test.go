@@ -90,18 +90,24 @@ func quoted(cell string) []string {
 // What the page shows is tested: each of its blocks by something.
 func TestBootloadersPageIsTested(t *testing.T) {
 	for _, b := range blocksOf(t, bootloaders) {
-		first, _, _ := strings.Cut(b.text, "\n")
 		switch b.language {
 		case "console": // TestDocuments plays it, TestBootTheExample boots it
 		case "ini", "json", "c": // TestDHCP...
-			if _, known := dhcpServers[dhcpFile(b)]; !known {
-				t.Errorf("%s:%d: nothing runs %s", bootloaders, b.line, first)
+			run := slices.Concat(everyLoader, []string{inFolders, besideAnother})
+			if _, known := dhcpServers[dhcpFile(b)]; !known || !slices.Contains(run, b.section) {
+				t.Errorf("%s:%d: nothing runs the configuration of %s", bootloaders, b.line, dhcpFile(b))
 			}
 		case "yaml": // TestPageYAML
 		case "sh": // TestReplicasOfThePage
 		case "grub", "ipxe": // TestPageScripts
 		default:
 			t.Errorf("%s:%d: no test knows a block of %q", bootloaders, b.line, b.language)
+		}
+	}
+	told := tableOf(t, bootloaders, "here")
+	for _, place := range places {
+		if !slices.ContainsFunc(told, func(cells []string) bool { return cells[0] == "`"+place+"`" }) {
+			t.Errorf("%s does not tell its readers to replace %s", bootloaders, place)
 		}
 	}
 }

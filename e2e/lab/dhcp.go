@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,41 +18,45 @@ import (
 	"github.com/pxe-pilot/pxe-pilot/internal/testenv"
 )
 
-// A DHCPServer starts one of the DHCP servers that sites have, by a configuration
-// file as a person would write it.
-type DHCPServer func(t testing.TB, s *BootSite, file string) *Process
+// A DHCPServer starts one that others wrote, by a configuration file as a person
+// writes it. It listens on a network card, where the file does not say which.
+type DHCPServer func(t testing.TB, card, file string) *Process
 
 // DnsmasqDHCP is dnsmasq, which may serve TFTP as well. It does not wait for whether
 // an address is in use: three seconds are too much for UEFI machines, whose time
 // passes faster than ours.
-func DnsmasqDHCP(t testing.TB, s *BootSite, file string) *Process {
+func DnsmasqDHCP(t testing.TB, _, file string) *Process {
 	t.Helper()
 	testenv.Need(t, "dnsmasq")
 	p := Start(t, "dnsmasq", "--keep-in-foreground", "--log-facility=-", "--pid-file=", "--no-ping",
-		"--dhcp-leasefile="+filepath.Join(s.dir(), "leases"), "--conf-file="+file)
-	p.Wait(t, "DHCP, IP range")
+		"--dhcp-leasefile="+leasesOf(file), "--conf-file="+file)
+	p.Wait(t, "dnsmasq-dhcp[")
 	return p
 }
 
 // Kea is ISC's newer DHCP server.
-func Kea(t testing.TB, s *BootSite, file string) *Process {
+func Kea(t testing.TB, _, file string) *Process {
 	t.Helper()
-	testenv.Need(t, "kea-dhcp4", "env")
-	p := Start(t, "env", "KEA_PIDFILE_DIR="+s.dir(), "KEA_LOCKFILE_DIR="+s.dir(), "kea-dhcp4", "-c", file)
+	testenv.Need(t, "kea-dhcp4")
+	dir := filepath.Dir(file)
+	cmd := exec.CommandContext(t.Context(), "kea-dhcp4", "-c", file)
+	cmd.Env = append(os.Environ(), "KEA_PIDFILE_DIR="+dir, "KEA_LOCKFILE_DIR="+dir)
+	p := StartCommand(t, cmd)
 	p.Wait(t, "DHCP4_STARTED")
 	return p
 }
 
 // Dhcpd is ISC's older DHCP server.
-func Dhcpd(t testing.TB, s *BootSite, file string) *Process {
+func Dhcpd(t testing.TB, card, file string) *Process {
 	t.Helper()
 	testenv.Need(t, "dhcpd")
-	leases := filepath.Join(s.dir(), "leases")
-	Write(t, leases, "")
-	p := Start(t, "dhcpd", "-f", "-d", "-4", "--no-pid", "-cf", file, "-lf", leases, s.Bridge())
+	Write(t, leasesOf(file), "")
+	p := Start(t, "dhcpd", "-f", "-d", "-4", "--no-pid", "-cf", file, "-lf", leasesOf(file), card)
 	p.Wait(t, "Server starting service")
 	return p
 }
+
+func leasesOf(file string) string { return file + ".leases" }
 
 // NewUnservedSite makes a site without machines and loaders, whose DHCP and TFTP
 // servers come later. Its machines have no certain address.
@@ -70,9 +75,9 @@ func (s *BootSite) Bridge() string { return s.bridge.Attrs().Name }
 // ServeDHCP starts a DHCP server by the content of its configuration file.
 func (s *BootSite) ServeDHCP(t testing.TB, server DHCPServer, configuration string) *Process {
 	t.Helper()
-	file := filepath.Join(s.dir(), "dhcp.conf")
+	file := filepath.Join(Dir(t), "dhcp.conf")
 	Write(t, file, configuration)
-	return server(t, s, file)
+	return server(t, s.Bridge(), file)
 }
 
 // ServeTFTP starts a TFTP server of the site's root.

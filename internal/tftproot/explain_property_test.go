@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -232,4 +233,37 @@ func wanted(free, locked gift, usable bool) pxepilot.Found {
 		return pxepilot.NotAFile
 	}
 	return pxepilot.Absent
+}
+
+// TestExplainWhileSwitching: what is explained is of one moment, before a switch or
+// after it.
+func TestExplainWhileSwitching(t *testing.T) {
+	s := newSite(t, Options{Path: openRoot(t)}, []string{"a", "b"}, "h1 "+mac1, "h3 "+mac3+" "+mac33)
+	s.deploy("a", "h1", "h3")
+	done := make(chan error)
+	var over atomic.Bool
+	go func() {
+		var err error
+		for i := 0; !over.Load() && err == nil; i++ {
+			err = s.change(pxepilot.Deploy, []string{"a", "b"}[i%2], "h1", "h3")
+		}
+		done <- err
+	}()
+	for range 300 {
+		explained, err := s.Explain(context.Background(), s.inv, s.inv.Hosts())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range explained {
+			for _, search := range e.Searches {
+				if e.Status.State != pxepilot.Configured || search.Configuration != e.Status.Configuration || len(search.Reasons) > 0 || !strings.Contains(search.Content, " "+search.Configuration) {
+					t.Fatalf("%s %q gets %q (%q): %q", e.Status.State, e.Status.Configuration, search.Configuration, search.Content, search.Reasons)
+				}
+			}
+		}
+	}
+	over.Store(true)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
 }

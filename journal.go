@@ -13,10 +13,12 @@ type Entry struct {
 	Of     string // the configuration that it is about; empty for none
 	Why    string // a sentence where What does not say it all
 	Result Result
-	Error  string // a sentence, where Result is not Done
-	Undoes int64  // the entry that an undo is of
-	Loud   bool   // somebody should look
-	Hosts  []Switch
+	Error  string   // a sentence, where Result is not Done
+	Undoes int64    // the entry that an undo is of
+	Loud   bool     // somebody should look
+	Log    string   // that a machine sent with it, up to MaxFailureLog bytes; only read when the entry is asked for by its ID
+	Count  int      // of the hosts that it is about
+	Hosts  []Switch // all of them, unless fewer were asked for
 }
 
 // What happened.
@@ -66,13 +68,14 @@ type Boot struct {
 }
 
 // A Record is what is written to the journal at once: all of it, durably, or
-// nothing.
+// nothing. An arming, or the failure in it, that names no entry yet gets the last
+// one of New that is about its host.
 type Record struct {
 	New      []*Entry          // get their IDs
-	Finished []*Entry          // were written before, and have a result now
+	Finished []*Entry          // were written before, about the same hosts, and have a result now
 	Armed    []Arming          // new ones, and those that changed; one a host
-	Disarmed []string          // hosts
-	Known    map[string]Boot   // last known state, by host
+	Disarmed []string          // hosts; of one that is armed anew in the same record the old arming goes
+	Known    map[string]Boot   // last known state, by host; a zero Boot removes
 	Contents map[string]string // digest by configuration and loader ("name\x00loader"); empty removes
 }
 
@@ -91,6 +94,7 @@ type Question struct {
 	Actor  string    // empty for all
 	Since  time.Time // zero for the beginning
 	Before int64     // IDs below only, for paging; 0 for all
-	ID     int64     // this one only; 0 for all
-	Most   int       // at most so many
+	ID     int64     // this one only, with its log; 0 for all
+	Most   int       // at most so many; 0 for all
+	Hosts  int       // of each entry at most so many, with Host first; 0 for all
 }

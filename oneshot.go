@@ -8,7 +8,7 @@ type Arming struct {
 	Host          string
 	MACs          []MAC  // that the host had then; another machine under its name is not it
 	Generation    uint64 // counts the armings of the site; never used again
-	Entry         int64  // of the journal, that armed it
+	Entry         int64  // of the journal, that armed it; 0 while that is not written
 	Configuration string // that it installs by
 	Then          string // configuration that it is switched to
 	OnTimeout     OnTimeout
@@ -41,14 +41,15 @@ type Deadline struct {
 	Wall  time.Time
 }
 
-// A Failure is what a machine said about its install.
+// A Failure is what a machine said about its install. The log that came with it
+// is in the journal's entry.
 type Failure struct {
 	At     time.Time
 	Reason string // one line
-	Log    string // up to MaxFailureLog bytes of UTF-8
+	Entry  int64  // of the journal, that tells of it; 0 while that is not written
 }
 
-// MaxFailureLog is how much of a log goes with a Failure, in bytes.
+// MaxFailureLog is how much of a log goes with a failure, in bytes.
 const MaxFailureLog = 64 << 10
 
 // A Rule says what deploys of a configuration are unless they say otherwise:

@@ -1,0 +1,55 @@
+package journal
+
+import (
+	"slices"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// packHosts makes the blob of an entry's hosts.
+func packHosts(hosts []pxepilot.Switch) []byte {
+	p := newPacker()
+	p.number(uint64(len(hosts)))
+	for i := range hosts {
+		h := &hosts[i]
+		p.name(h.Host)
+		p.boot(h.Before)
+		p.boot(h.After)
+		p.word(string(h.Result))
+	}
+	return p.seal()
+}
+
+// unpackHosts reads it: all of them, or at most so many, where the host that is
+// asked for comes first.
+func unpackHosts(blob []byte, host string, most int) ([]pxepilot.Switch, error) {
+	u := newUnpacker(blob)
+	n := u.count()
+	if most <= 0 || most >= n {
+		most, host = n, ""
+	}
+	hosts := make([]pxepilot.Switch, 0, most)
+	for u.err == nil && len(hosts) < n && (len(hosts) < most || host != "") {
+		h := pxepilot.Switch{Host: u.name(), Before: u.boot(), After: u.boot(), Result: pxepilot.Result(u.word())}
+		if host != "" && h.Host == host {
+			hosts = slices.Insert(hosts, 0, h)
+			host = ""
+		} else {
+			hosts = append(hosts, h)
+		}
+	}
+	if u.err != nil || n == 0 {
+		return nil, u.err
+	}
+	return slices.Clone(hosts[:most]), nil
+}
+
+func (p *packer) boot(b pxepilot.Boot) {
+	p.word(string(b.State))
+	p.word(b.Configuration)
+	p.digest(b.Digest)
+}
+
+func (u *unpacker) boot() pxepilot.Boot {
+	return pxepilot.Boot{State: pxepilot.State(u.word()), Configuration: u.word(), Digest: u.digest()}
+}

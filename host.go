@@ -11,14 +11,17 @@ import (
 // A Host is a machine that boots over the network, as the configuration file
 // describes it. Hosts are immutable once they are in an Inventory.
 type Host struct {
-	Name        string
-	MACs        []MAC             // one or more; the first one's link leads the others
-	Labels      map[string]string // free for the user
-	Bootloaders []string          // only these loaders count; empty means all declared
-	Firmware    Firmware          // empty when not told
-	UUID        UUID              // SMBIOS system UUID; zero when not told
-	Serial      string            // as the loader reports it; empty when not told
-	IP          netip.Addr        // the address that DHCP gives it; zero when not told
+	Name string
+	MACs []MAC // one or more; the first one's link leads the others
+	// IdentityMACs are those that it speaks with besides MACs, such as a bond's or
+	// a bridge's. It does not boot with them.
+	IdentityMACs []MAC
+	Labels       map[string]string // free for the user
+	Bootloaders  []string          // only these loaders count; empty means all declared
+	Firmware     Firmware          // empty when not told
+	UUID         UUID              // SMBIOS system UUID; zero when not told
+	Serial       string            // as the loader reports it; empty when not told
+	IP           netip.Addr        // the address that DHCP gives it; zero when not told
 	// At most one of the next four drives the host's power.
 	IPMI       *IPMI
 	Redfish    *Redfish
@@ -108,9 +111,10 @@ func (u UUID) Swapped() UUID {
 
 // Inventory is an immutable set of hosts, found by name and by MAC address.
 type Inventory struct {
-	hosts  []*Host
-	byName map[string]*Host
-	byMAC  map[MAC]*Host
+	hosts      []*Host
+	byName     map[string]*Host
+	byMAC      map[MAC]*Host
+	byIdentity map[MAC]*Host // by those that none boots with
 }
 
 // NewInventory indexes hosts. It fails where a host has no MAC address, or
@@ -118,9 +122,10 @@ type Inventory struct {
 // that earlier, with lines.
 func NewInventory(hosts []*Host) (*Inventory, error) {
 	inv := &Inventory{
-		hosts:  hosts,
-		byName: make(map[string]*Host, len(hosts)),
-		byMAC:  make(map[MAC]*Host, len(hosts)),
+		hosts:      hosts,
+		byName:     make(map[string]*Host, len(hosts)),
+		byMAC:      make(map[MAC]*Host, len(hosts)),
+		byIdentity: make(map[MAC]*Host),
 	}
 	for _, h := range hosts {
 		if err := CheckName(h.Name); err != nil {
@@ -134,17 +139,33 @@ func NewInventory(hosts []*Host) (*Inventory, error) {
 			return nil, fmt.Errorf("host %s has no MAC address", Quote(h.Name))
 		}
 		for _, m := range h.MACs {
-			switch other := inv.byMAC[m]; other {
-			case nil:
-			case h:
-				return nil, fmt.Errorf("host %s has the MAC address %s twice", Quote(h.Name), m)
-			default:
-				return nil, fmt.Errorf("hosts %s and %s share the MAC address %s", Quote(other.Name), Quote(h.Name), m)
+			if err := inv.free(m, h); err != nil {
+				return nil, err
 			}
 			inv.byMAC[m] = h
 		}
 	}
+	for _, h := range hosts {
+		for _, m := range h.IdentityMACs {
+			if err := inv.free(m, h); err != nil {
+				return nil, err
+			}
+			inv.byIdentity[m] = h
+		}
+	}
 	return inv, nil
+}
+
+// free fails where h cannot have the address, because a host has it.
+func (inv *Inventory) free(m MAC, h *Host) error {
+	switch other := inv.ByIdentity(m); other {
+	case nil:
+		return nil
+	case h:
+		return fmt.Errorf("host %s has the MAC address %s twice", Quote(h.Name), m)
+	default:
+		return fmt.Errorf("hosts %s and %s share the MAC address %s", Quote(other.Name), Quote(h.Name), m)
+	}
 }
 
 // Hosts returns all hosts in the order of the file. The caller must not change
@@ -166,8 +187,17 @@ func (inv *Inventory) Find(ref string) *Host {
 // ByName returns the host of that exact name, or nil.
 func (inv *Inventory) ByName(name string) *Host { return inv.byName[name] }
 
-// ByMAC returns the host that has the address, or nil.
+// ByMAC returns the host that boots with the address, or nil.
 func (inv *Inventory) ByMAC(m MAC) *Host { return inv.byMAC[m] }
+
+// ByIdentity returns the host that speaks with the address, whether it boots with
+// it or not, or nil.
+func (inv *Inventory) ByIdentity(m MAC) *Host {
+	if h := inv.byMAC[m]; h != nil {
+		return h
+	}
+	return inv.byIdentity[m]
+}
 
 // Names returns the names of all hosts, sorted.
 func (inv *Inventory) Names() []string {

@@ -61,7 +61,7 @@ func FuzzParseUUID(f *testing.F) {
 
 func TestInventory(t *testing.T) {
 	m := func(last byte) pxepilot.MAC { return pxepilot.MAC{0, 0, 0, 0, 0, last} }
-	h1 := &pxepilot.Host{Name: "h1", MACs: []pxepilot.MAC{m(1), m(2)}}
+	h1 := &pxepilot.Host{Name: "h1", MACs: []pxepilot.MAC{m(1), m(2)}, IdentityMACs: []pxepilot.MAC{m(0xb1), m(0xb2)}}
 	a := &pxepilot.Host{Name: "000000000002", MACs: []pxepilot.MAC{m(3)}} // named like an address of h1
 	z := &pxepilot.Host{Name: "b", MACs: []pxepilot.MAC{m(0x2b)}}
 	inv, err := pxepilot.NewInventory([]*pxepilot.Host{h1, a, z})
@@ -76,6 +76,7 @@ func TestInventory(t *testing.T) {
 		{"000000000002", a}, // an exact name wins
 		{"000000000001", h1}, {"00:00:00:00:00:2B", z}, {"b", z},
 		{"H1", nil}, {"", nil}, {"h2", nil}, {"00:00:00:00:00:04", nil},
+		{"00:00:00:00:00:b1", nil}, // it does not boot with that one
 	} {
 		if got := inv.Find(tt.ref); got != tt.want {
 			t.Errorf("Find(%q) = %v, want %v", tt.ref, got, tt.want)
@@ -83,6 +84,11 @@ func TestInventory(t *testing.T) {
 	}
 	if inv.ByName("h1") != h1 || inv.ByName("00:00:00:00:00:01") != nil || inv.ByMAC(m(2)) != h1 || inv.ByMAC(m(4)) != nil {
 		t.Error("ByName or ByMAC is wrong")
+	}
+	for last, want := range map[byte]*pxepilot.Host{1: h1, 2: h1, 0xb1: h1, 0xb2: h1, 3: a, 4: nil, 0: nil} {
+		if got := inv.ByIdentity(m(last)); got != want {
+			t.Errorf("ByIdentity(%s) = %v, want %v", m(last), got, want)
+		}
 	}
 	if got := inv.Hosts(); !slices.Equal(got, []*pxepilot.Host{h1, a, z}) {
 		t.Errorf("Hosts are not in the order of the file: %v", got)
@@ -104,6 +110,12 @@ func TestInventoryRefuses(t *testing.T) {
 		}
 		return h
 	}
+	speaks := func(h *pxepilot.Host, macs ...byte) *pxepilot.Host {
+		for _, m := range macs {
+			h.IdentityMACs = append(h.IdentityMACs, pxepilot.MAC{5: m})
+		}
+		return h
+	}
 	for _, tt := range []struct {
 		hosts []*pxepilot.Host
 		want  string
@@ -112,6 +124,9 @@ func TestInventoryRefuses(t *testing.T) {
 		{[]*pxepilot.Host{host("h1", 1), host("h2")}, `host "h2" has no MAC address`},
 		{[]*pxepilot.Host{host("h1", 1, 2), host("h2", 3, 2)}, `hosts "h1" and "h2" share the MAC address 00:00:00:00:00:02`},
 		{[]*pxepilot.Host{host("h1", 1, 2, 1)}, `host "h1" has the MAC address 00:00:00:00:00:01 twice`},
+		{[]*pxepilot.Host{speaks(host("h1", 1), 2), host("h2", 2)}, `hosts "h2" and "h1" share the MAC address 00:00:00:00:00:02`},
+		{[]*pxepilot.Host{speaks(host("h1", 1), 3), speaks(host("h2", 2), 3)}, `hosts "h1" and "h2" share the MAC address 00:00:00:00:00:03`},
+		{[]*pxepilot.Host{speaks(host("h1", 1), 1)}, `host "h1" has the MAC address 00:00:00:00:00:01 twice`},
 		{[]*pxepilot.Host{host("", 1)}, `host: the name is empty`},
 		{[]*pxepilot.Host{host("a/b", 1)}, `host: the name "a/b" contains a slash`},
 	} {

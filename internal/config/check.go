@@ -60,7 +60,10 @@ func (r *reader) checkDirectory() string {
 }
 
 // A card is one of the MAC addresses of one of the hosts.
-type card struct{ host, index int }
+type card struct {
+	host int
+	at   place
+}
 
 // checkHosts tells which hosts share a name or an address, and returns whose
 // each address is.
@@ -79,18 +82,44 @@ func (r *reader) checkHosts() map[pxepilot.MAC]card {
 			other, taken := macs[m]
 			switch {
 			case !taken:
-				macs[m] = card{i, j}
+				macs[m] = card{i, e.macs[j]}
 				continue
 			case other.host == i:
 				r.tell(e.macs[j], "%s stands twice in this host; remove one of them", m)
 			default:
-				o := r.hosts[other.host]
-				r.tell(e.macs[j], "%s is already host %s's in %s; remove it from one of them", m, pxepilot.Quote(o.host.Name), r.where(e.macs[j], o.macs[other.index]))
+				r.tell(e.macs[j], "%s is already host %s's in %s; remove it from one of them", m,
+					pxepilot.Quote(r.hosts[other.host].host.Name), r.where(e.macs[j], other.at))
 			}
 			e.bad = true
 		}
 	}
+	r.checkIdentities(macs)
 	return macs
+}
+
+// checkIdentities tells which addresses that a host speaks with are another's as
+// well: nobody could tell which of them asked.
+func (r *reader) checkIdentities(macs map[pxepilot.MAC]card) {
+	identities := make(map[pxepilot.MAC]card)
+	for i := range r.hosts {
+		e := &r.hosts[i]
+		for j, m := range e.host.IdentityMACs {
+			at := e.identities[j]
+			other, taken := macs[m]
+			if !taken {
+				other, taken = identities[m]
+			}
+			switch {
+			case !taken:
+				identities[m] = card{i, at}
+			case other.host == i:
+				r.tell(at, "%s stands twice in this host; remove one of them", m)
+			default:
+				r.tell(at, "%s is already host %s's in %s; remove it from one of them", m,
+					pxepilot.Quote(r.hosts[other.host].host.Name), r.where(at, other.at))
+			}
+		}
+	}
 }
 
 // checkLoaders tells which loaders share a link, and which hosts name loaders

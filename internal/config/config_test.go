@@ -104,13 +104,14 @@ func TestReference(t *testing.T) {
 	}
 	credentials := pxepilot.Credentials{Username: "admin", PasswordFile: filepath.Join(filepath.Dir(path), "secrets/bmc")}
 	want := &pxepilot.Host{
-		Name:        "web1",
-		MACs:        []pxepilot.MAC{mac(t, "525400000001"), mac(t, "525400000101")},
-		Labels:      map[string]string{"rack": "12", "role": "web"},
-		Bootloaders: []string{"pxelinux"},
-		Firmware:    pxepilot.BIOS,
-		Serial:      "5CG1234XYZ",
-		IP:          netip.MustParseAddr("10.0.0.11"),
+		Name:         "web1",
+		MACs:         []pxepilot.MAC{mac(t, "525400000001"), mac(t, "525400000101")},
+		IdentityMACs: []pxepilot.MAC{mac(t, "0200000000b0")},
+		Labels:       map[string]string{"rack": "12", "role": "web"},
+		Bootloaders:  []string{"pxelinux"},
+		Firmware:     pxepilot.BIOS,
+		Serial:       "5CG1234XYZ",
+		IP:           netip.MustParseAddr("10.0.0.11"),
 		IPMI: &pxepilot.IPMI{
 			Hostname: "web1-bmc.example.net", Port: 623, Interface: "lanplus", CipherSuite: 17, Credentials: credentials,
 		},

@@ -19,6 +19,7 @@ type entry struct {
 	bad         bool    // its name or an address is another's
 	name        place   // of its name
 	macs        []place // of each address
+	identities  []place // of each address that it does not boot with
 	bootloaders []place // of each name
 	bmc         place   // of its name, address or URL
 	bmcMAC      place   // of its MAC address
@@ -73,14 +74,10 @@ func (r *reader) readHost(n *yaml.Node) {
 			h.Name = r.name(v, "name")
 		}},
 		{key: "mac_addresses", read: func(v *yaml.Node) {
-			r.list(v, "mac_addresses", `a list such as ["00:1a:2b:3c:4d:5e"]`, func(v *yaml.Node) {
-				if m, ok := r.mac(v, "mac_addresses"); ok {
-					h.MACs, e.macs = append(h.MACs, m), append(e.macs, r.at(follow(v)))
-				}
-			})
-			if v = follow(v); v.Kind == yaml.SequenceNode && len(v.Content) == 0 {
-				r.wrong(v, "mac_addresses is empty; list the address of every network card that may boot")
-			}
+			h.MACs, e.macs = r.macs(v, "mac_addresses", "list the address of every network card that may boot")
+		}},
+		{key: "identity_macs", read: func(v *yaml.Node) {
+			h.IdentityMACs, e.identities = r.macs(v, "identity_macs", "remove the key where the host speaks with its mac_addresses only")
 		}},
 		{key: "labels", read: func(v *yaml.Node) { h.Labels = r.labels(v) }},
 		{key: "bootloaders", read: func(v *yaml.Node) {
@@ -143,6 +140,20 @@ func (r *reader) name(n *yaml.Node, what string) string {
 		return ""
 	}
 	return s
+}
+
+// macs is a list of addresses, and where each stands; hint says what to do with
+// one that is empty.
+func (r *reader) macs(n *yaml.Node, what, hint string) (macs []pxepilot.MAC, at []place) {
+	r.list(n, what, `a list such as ["00:1a:2b:3c:4d:5e"]`, func(v *yaml.Node) {
+		if m, ok := r.mac(v, what); ok {
+			macs, at = append(macs, m), append(at, r.at(follow(v)))
+		}
+	})
+	if n = follow(n); n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
+		r.wrong(n, "%s is empty; %s", what, hint)
+	}
+	return macs, at
 }
 
 func (r *reader) mac(n *yaml.Node, what string) (pxepilot.MAC, bool) {

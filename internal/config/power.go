@@ -72,9 +72,8 @@ func (r *reader) checkBMCs(cards map[pxepilot.MAC]card) {
 		case c.host == i:
 			r.warn(e.bmcMAC, "%s is a card of this host as well; right only where its BMC shares that card's address", mac)
 		default:
-			o := &r.hosts[c.host]
 			r.warn(e.bmcMAC, "%s is a card of host %s in %s as well; correct one of them",
-				mac, pxepilot.Quote(o.host.Name), r.where(e.bmcMAC, o.macs[c.index]))
+				mac, pxepilot.Quote(r.hosts[c.host].host.Name), r.where(e.bmcMAC, c.at))
 		}
 	}
 }

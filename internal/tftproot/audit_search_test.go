@@ -62,11 +62,11 @@ func TestAuditOfSearches(t *testing.T) {
 			s.inv = inventory(s.t, "h1 on:ipxe "+mac1)
 		}, nil},
 		{"signed GRUB without its script", []pxepilot.Bootloader{{Name: "grub-signed"}}, func(s *site) {}, []string{
-			`error: grub/grub.cfg: bootloader grub-signed asks for links such as grub/host/01-{mac} only if grub/grub.cfg makes it, and that is missing or does not; 'pxe-pilot host explain' prints what belongs there`,
+			`error: grub/grub.cfg: bootloader grub-signed asks for links such as grub/host/01-{mac} only if grub/grub.cfg makes it, which is not there; 'pxe-pilot host explain' prints what belongs there`,
 		}},
 		{"signed GRUB with its script", []pxepilot.Bootloader{{Name: "grub-signed"}}, func(s *site) { s.stub() }, nil},
 		{"iPXE without its script", []pxepilot.Bootloader{{Name: "ipxe", File: "boot.ipxe"}}, func(s *site) { s.write("boot.ipxe", "#!ipxe\nsanboot x\n") }, []string{
-			`error: boot.ipxe: bootloader ipxe asks for links such as ipxe/01-{mac}.ipxe only if boot.ipxe makes it, and that is missing or does not; 'pxe-pilot host explain' prints what belongs there`,
+			`error: boot.ipxe: bootloader ipxe asks for links such as ipxe/01-{mac}.ipxe only if boot.ipxe makes it, which does not; 'pxe-pilot host explain' prints what belongs there`,
 		}},
 		{"empty configurations", []pxepilot.Bootloader{{Name: "pxelinux"}, {Name: "grub"}}, func(s *site) {
 			s.write("conf/pxelinux/b", "")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sort"
 	"testing"
 	"time"
@@ -62,6 +63,39 @@ func BenchmarkRedeploy(b *testing.B) {
 			b.ReportMetric(median(ours).Seconds()/median(theirs).Seconds(), "ratio")
 		})
 	}
+}
+
+// BenchmarkExplain explains hosts of a site of 10,000 with two MAC addresses and a
+// UUID each: all, where half of them are deployed and where all are, and one.
+func BenchmarkExplain(b *testing.B) {
+	const n = 10000
+	hosts, names := make([]string, n), make([]string, n)
+	for i := range hosts {
+		names[i] = fmt.Sprintf("h%d", i)
+		hosts[i] = fmt.Sprintf("h%d uuid:00000000-0000-0000-0000-%012x 02:00:00:00:%02x:%02x 02:00:00:01:%02x:%02x", i, i+1, i>>8, i&255, i>>8, i&255)
+	}
+	s := newSite(b, Options{}, []string{"a"}, hosts...)
+	measure := func(name string, hosts []*pxepilot.Host) {
+		b.Run(name, func(b *testing.B) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for b.Loop() {
+				if _, err := s.Explain(context.Background(), s.inv, hosts); err != nil {
+					b.Fatal(err)
+				}
+			}
+			runtime.ReadMemStats(&after)
+			done := float64(b.N * len(hosts))
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/done, "ns/host")
+			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/done, "allocs/host")
+			b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/done, "B/host")
+		})
+	}
+	s.deploy("a", names[:n/2]...)
+	measure("half", s.inv.Hosts())
+	s.deploy("a", names[n/2:]...)
+	measure("all", s.inv.Hosts())
+	measure("one", s.inv.Hosts()[:1])
 }
 
 // A bareLoop is a directory of links that are switched by nothing but system

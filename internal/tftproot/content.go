@@ -12,9 +12,8 @@ import (
 
 // A content is what a machine gets, or why it is not shown.
 type content struct {
-	text  string
-	bytes int64
-	why   string
+	text string
+	why  string
 }
 
 // content reads a file at an absolute path, once. What is outside of the root is not
@@ -52,7 +51,7 @@ func contentOf(f *os.File) content {
 		return content{why: "is not a regular file"}
 	}
 	data, err := io.ReadAll(io.LimitReader(f, MaxContent+1))
-	c := content{bytes: info.Size()}
+	c := content{}
 	switch {
 	case err != nil:
 		c.why = "cannot be read: " + plain(err).Error()

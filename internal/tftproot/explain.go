@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"path"
+	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
@@ -64,25 +63,17 @@ type explainer struct {
 	snap     *snapshot
 	look     *look
 	scripts  []scripted // per loader
-	names    map[string][]string
+	names    map[string]*names
+	hosts    map[string]*pxepilot.Host // by what files may be named after; nil before it is needed
+	unknown  map[*regexp.Regexp]answer // to asks of which a host does not tell what for
 	contents map[string]content
-	uuids    map[string]*pxepilot.Host // by both forms
-	ips      map[string]*pxepilot.Host // in hexadecimal
 	steady   bool
 }
 
 func (s *session) explainer(snap *snapshot) *explainer {
 	e := &explainer{
 		session: s, snap: snap, look: newLook(s.trees[0].real), steady: true,
-		names: map[string][]string{}, contents: map[string]content{}, uuids: map[string]*pxepilot.Host{}, ips: map[string]*pxepilot.Host{},
-	}
-	for _, h := range snap.view.Inventory.Hosts() {
-		if !h.UUID.IsZero() {
-			e.uuids[h.UUID.String()], e.uuids[h.UUID.Swapped().String()] = h, h
-		}
-		if digits, ok := layout.HexIP(h.IP); ok {
-			e.ips[digits] = h
-		}
+		names: map[string]*names{}, unknown: map[*regexp.Regexp]answer{}, contents: map[string]content{},
 	}
 	for l := range s.root.loaders {
 		e.scripts = append(e.scripts, e.script(l))
@@ -111,13 +102,12 @@ func (e *explainer) host(h *pxepilot.Host) (pxepilot.Explanation, error) {
 // An asking is the search of one loader by one network card, as it is explained.
 type asking struct {
 	pxepilot.Search
-	loader   int
-	host     *pxepilot.Host
-	status   *pxepilot.HostStatus
-	links    map[string]*pxepilot.Link // of the host, that this search may end at, by where they are
-	sights   []sight                   // per ask
-	ifs      []string                  // per ask: what must be so for the machine to ask
-	contents content
+	loader int
+	host   *pxepilot.Host
+	status *pxepilot.HostStatus
+	links  map[string]*pxepilot.Link // of the host, that this search may end at, by where they are
+	sights []sight                   // per ask
+	ifs    []string                  // per ask: what must be so for the machine to ask
 }
 
 func (e *explainer) search(status *pxepilot.HostStatus, c *chain, mac pxepilot.MAC) (pxepilot.Search, error) {
@@ -129,7 +119,9 @@ func (e *explainer) search(status *pxepilot.HostStatus, c *chain, mac pxepilot.M
 	a := &asking{
 		Search: pxepilot.Search{Bootloader: loader.Name, MAC: mac, Source: loader.Source(), Wins: -1, InChroot: -1},
 		loader: c.loader, host: status.Host, status: status, links: e.links(status, c, mac),
+		sights: make([]sight, 0, len(asks)), ifs: make([]string, 0, len(asks)),
 	}
+	a.Asks = make([]pxepilot.Ask, 0, len(asks))
 	script := &e.scripts[c.loader]
 	if script.Script != nil && script.Needed {
 		a.Setup = &pxepilot.Setup{Path: script.Path, Text: script.Text, Done: script.Path != "" && script.links}
@@ -139,19 +131,19 @@ func (e *explainer) search(status *pxepilot.HostStatus, c *chain, mac pxepilot.M
 		if want.By == pxepilot.ByDefault && !script.otherwise {
 			continue // the script does not go on to that
 		}
-		ask, s, inChroot := e.ask(a, want)
-		a.Asks, a.sights, a.ifs = append(a.Asks, ask), append(a.sights, s), append(a.ifs, want.If)
+		one := e.ask(c.loader, want)
+		a.Asks, a.sights, a.ifs = append(a.Asks, one.ask), append(a.sights, one.sight), append(a.ifs, want.If)
 		at := len(a.Asks) - 1
 		switch {
-		case ask.Unknown:
+		case one.ask.Unknown:
 		case want.Leads && !script.links:
 			a.Asks[at].By = pxepilot.ByDefault
-			a.wins(at, ask.Found.IsThere(), inChroot)
+			a.wins(at, one.ask.Found.IsThere(), one.inChroot)
 			return e.explained(a), nil
 		case want.Leads:
-			locked = inChroot
+			locked = one.inChroot
 		default:
-			a.wins(at, ask.Found.IsThere(), inChroot && locked)
+			a.wins(at, one.ask.Found.IsThere(), one.inChroot && locked)
 		}
 	}
 	return e.explained(a), nil
@@ -173,8 +165,10 @@ func (e *explainer) explained(a *asking) pxepilot.Search {
 		a.Configuration = a.Asks[a.Wins].Configuration
 	}
 	if a.Configuration != "" || a.Wins >= 0 && !e.root.loaders[a.loader].Directory {
-		a.contents = e.content(a.loader, a.sights[a.Wins].end)
-		a.Content = a.contents.text
+		c := e.content(a.loader, a.sights[a.Wins].end)
+		if a.Content = c.text; c.why != "" && a.Asks[a.Wins].Note == "" {
+			a.Asks[a.Wins].Note = "its content is not shown: it " + c.why
+		}
 	}
 	e.reason(a)
 	e.warn(a)
@@ -200,81 +194,60 @@ func (e *explainer) links(status *pxepilot.HostStatus, c *chain, mac pxepilot.MA
 	return found
 }
 
-// ask tells what a TFTP server finds at one step, and whether one finds it that is
-// locked into the root.
-func (e *explainer) ask(a *asking, want layout.Ask) (ask pxepilot.Ask, first sight, inChroot bool) {
-	ask = pxepilot.Ask{By: want.By, Paths: want.Paths, Pattern: want.Pattern, Unknown: want.Pattern != "", Found: pxepilot.Absent}
-	paths := want.Paths
-	if want.Match != nil {
-		paths = e.matching(path.Dir(want.Pattern), want, a.host)
+// An answer is what a TFTP server finds at one step.
+type answer struct {
+	ask      pxepilot.Ask
+	sight    sight // of what is found
+	inChroot bool  // a server that is locked into the root finds something
+}
+
+// ask tells what a TFTP server finds at one step of a loader. Where a host does not
+// tell what the machine asks for, that is the same for all such hosts.
+func (e *explainer) ask(l int, want layout.Ask) answer {
+	if want.Match == nil {
+		return e.answer(l, want, want.Paths)
 	}
+	one, known := e.unknown[want.Match]
+	if !known {
+		one = e.answer(l, want, e.nobodys(want))
+		e.unknown[want.Match] = one
+	}
+	return one
+}
+
+func (e *explainer) answer(l int, want layout.Ask, paths []string) (one answer) {
+	ask := &one.ask
+	*ask = pxepilot.Ask{By: want.By, Paths: want.Paths, Pattern: want.Pattern, Unknown: want.Pattern != "", Found: pxepilot.Absent}
 	if want.If != "" {
 		ask.Note = "only if " + want.If
 	}
+	note := ask.Note
 	if ask.Unknown {
 		ask.Paths = nil
 	}
 	for _, p := range paths {
 		s := e.look.find(p, false)
-		l := e.look.findLocked(p, s)
+		locked := e.look.findLocked(p, s)
 		if ask.Unknown && s.found != pxepilot.Absent {
 			ask.Paths = append(ask.Paths, p)
 		}
-		empty := s.found == pxepilot.Readable && s.size == 0 && e.root.loaders[a.loader].SkipsEmpty()
-		inChroot = inChroot || l.found == pxepilot.Readable && (l.size > 0 || !e.root.loaders[a.loader].SkipsEmpty())
-		if s.found == pxepilot.Absent || ask.Found.IsThere() || ask.Path != "" && (empty || s.found != pxepilot.Readable) {
+		empty := s.found == pxepilot.Readable && s.size == 0 && e.root.loaders[l].SkipsEmpty()
+		one.inChroot = one.inChroot || locked.found == pxepilot.Readable && (locked.size > 0 || !e.root.loaders[l].SkipsEmpty())
+		if s.found == pxepilot.Absent || ask.Found.IsThere() || ask.Path != "" && s.found != pxepilot.Readable {
 			continue
 		}
-		first, ask.Path, ask.Found = s, p, s.found
+		one.sight, ask.Path, ask.Found = s, p, s.found
+		ask.Note = cmp.Or(e.look.says(s, locked), note)
 		switch {
 		case empty:
 			ask.Found, ask.Note = pxepilot.Empty, "it is empty"
-		case s.found == pxepilot.Readable && (l.found != pxepilot.Readable || l.end != s.end):
+		case s.found == pxepilot.Readable && (locked.found != pxepilot.Readable || locked.end != s.end):
 			ask.Found = pxepilot.Unchrooted
 		}
-		ask.Note = cmp.Or(e.look.says(s, l), ask.Note)
-		ask.Configuration = e.configuration(a.loader, s)
+		ask.Configuration = e.configuration(l, s)
 		ask.Through = e.through(p, s)
 	}
-	return ask, first, inChroot
-}
-
-// matching lists the names in a directory that an ask may be for: those that are
-// not named after another host.
-func (e *explainer) matching(dir string, want layout.Ask, h *pxepilot.Host) []string {
-	var paths []string
-	for _, n := range e.list(dir) {
-		if !want.Match.MatchString(n) {
-			continue
-		}
-		if other := e.named(n); other != nil && other != h {
-			continue
-		}
-		paths = append(paths, path.Join(dir, n))
-	}
-	return paths
-}
-
-// list lists the names in a directory below the root, once.
-func (e *explainer) list(dir string) []string {
-	at := path.Dir(e.look.place(path.Join(dir, "x")))
-	names, listed := e.names[at]
-	if !listed {
-		entries, _ := os.ReadDir(at) // what cannot be listed, a server does not get at
-		for _, entry := range entries {
-			names = append(names, entry.Name())
-		}
-		e.names[at] = names
-	}
-	return names
-}
-
-// named is the host whose UUID or IP address a name ends in, or nil.
-func (e *explainer) named(base string) *pxepilot.Host {
-	if h := e.uuids[layout.UUIDIn(base)]; h != nil {
-		return h
-	}
-	return e.ips[base[strings.LastIndexByte(base, '-')+1:]]
+	return one
 }
 
 // configuration is the one that a path went through.

@@ -1,6 +1,7 @@
 package tftproot
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -37,6 +38,14 @@ func TestExplainUnknownHosts(t *testing.T) {
 		`reason: nothing is deployed to host "h2", so that pxelinux.cfg/` + lnk2 + ` is not there; 'pxe-pilot config deploy NAME h2' makes it`,
 		`warning: pxelinux.cfg/0A63 would come first if the machine's IP address begins so; add ip to host "h2" in the configuration file`,
 	}, s.explained("h1", "h2"))
+	// Not all of many names are told.
+	for i := range 4 {
+		s.write(fmt.Sprintf("pxelinux.cfg/%08x%s", i, uuid2[8:]), "x")
+	}
+	diff(t, []string{
+		`h1 pxelinux: pxelinux.cfg/` + lnk1 + ` (a)`,
+		`warning: pxelinux.cfg/` + uuid2 + `, pxelinux.cfg/00000001` + uuid2[8:] + `, pxelinux.cfg/00000002` + uuid2[8:] + ` and 1 more would come first if that is this machine's UUID; add uuid to host "h1" in the configuration file, or remove it`,
+	}, s.explained("h1"))
 }
 
 func TestExplainSeveralCards(t *testing.T) {
@@ -98,7 +107,8 @@ func (s *site) stub() string {
 func TestExplainLoaders(t *testing.T) {
 	const (
 		rpi1  = "d126b1f0/start4.elf"
-		stub  = `bootloader grub-signed asks for links such as grub/host/01-{mac} only if grub/grub.cfg makes it, and that is missing or does not; 'pxe-pilot host explain' prints what belongs there`
+		stub  = `bootloader grub-signed asks for links such as grub/host/01-{mac} only if grub/grub.cfg makes it, which `
+		print = `; 'pxe-pilot host explain' prints what belongs there`
 		bios  = `bootloader pxelinux looks in bios/pxelinux.cfg, and its links are in pxelinux.cfg, where it never asks for them; set its link: "bios/pxelinux.cfg/01-{mac}", or have DHCP option 210 ("/") and set its config_path: pxelinux.cfg/, and deploy again`
 		pi    = "d126b1f0"
 		noway = `bootloader pxelinux does not ask for names such as pxelinux.cfg/{name}; set its link: "pxelinux.cfg/01-{mac}"`
@@ -151,10 +161,10 @@ func TestExplainLoaders(t *testing.T) {
 			`h1 grub-signed: grub/host/default`,
 			`reason: nothing is deployed to host "h1", so that grub/host/` + lnk1 + ` is not there; 'pxe-pilot config deploy NAME h1' makes it`,
 		}},
-		{"signed GRUB without its stub", []pxepilot.Bootloader{{Name: "grub-signed"}}, func(s *site) {}, []string{`h1 grub-signed: nothing`, `reason: ` + stub}},
+		{"signed GRUB without its stub", []pxepilot.Bootloader{{Name: "grub-signed"}}, func(s *site) {}, []string{`h1 grub-signed: nothing`, `reason: ` + stub + "is not there" + print}},
 		{"signed GRUB with another stub", []pxepilot.Bootloader{{Name: "grub-signed"}}, func(s *site) {
 			s.write("grub/grub.cfg", "# configfile $prefix/host/01-$mac\nmenuentry mine {\n}\n")
-		}, []string{`h1 grub-signed: grub/grub.cfg`, `reason: ` + stub}},
+		}, []string{`h1 grub-signed: grub/grub.cfg`, `reason: ` + stub + "does not" + print}},
 		{"signed GRUB with a stub of its own", []pxepilot.Bootloader{{Name: "grub-signed"}}, func(s *site) {
 			s.write("grub/grub.cfg", "set mac=$net_default_mac\nif [ -n \"$mac\" ]; then source \"/grub/host/01-$m\"; fi\n")
 			s.write("grub/host/default", "x")
@@ -164,7 +174,7 @@ func TestExplainLoaders(t *testing.T) {
 			`reason: nothing is deployed to host "h1", so that grub/host/` + lnk1 + ` is not there; 'pxe-pilot config deploy NAME h1' makes it`,
 		}},
 		{"signed GRUB with a stub that is closed", []pxepilot.Bootloader{{Name: "grub-signed"}}, func(s *site) { os.Chmod(s.path+"/"+s.stub(), 0o600) },
-			[]string{`h1 grub-signed: nothing`, `reason: ` + stub}},
+			[]string{`h1 grub-signed: nothing`, `reason: ` + stub + "no machine gets (grub/grub.cfg has mode 0600, so that the user of a TFTP server cannot read it)" + print}},
 		{"signed GRUB with an absolute stub", []pxepilot.Bootloader{{Name: "grub-signed"}}, func(s *site) {
 			os.Rename(s.path+"/"+s.stub(), s.path+"/stub")
 			s.symlink(s.path+"/stub", "grub/grub.cfg")
@@ -177,7 +187,7 @@ func TestExplainLoaders(t *testing.T) {
 		{"iPXE with its script", []pxepilot.Bootloader{{Name: "ipxe", File: "boot.ipxe"}}, func(s *site) { s.stub() }, []string{`h1 ipxe: ipxe/` + lnk1 + `.ipxe (a)`}},
 		{"iPXE without its script", []pxepilot.Bootloader{{Name: "ipxe", File: "boot.ipxe"}}, func(s *site) {}, []string{
 			`h1 ipxe: nothing`,
-			`reason: bootloader ipxe asks for links such as ipxe/01-{mac}.ipxe only if boot.ipxe makes it, and that is missing or does not; 'pxe-pilot host explain' prints what belongs there`,
+			`reason: bootloader ipxe asks for links such as ipxe/01-{mac}.ipxe only if boot.ipxe makes it, which is not there` + print,
 		}},
 
 		// Two names, of which GRUB asks for one by itself.

@@ -202,3 +202,89 @@ func TestExplain(t *testing.T) {
 		})
 	}
 }
+
+// TestExplainAsks: every step of a search, whatever wins.
+func TestExplainAsks(t *testing.T) {
+	outside := openRoot(t)
+	s := newSite(t, Options{Path: openRoot(t)}, []string{"a"}, "h1 ip:10.99.0.185 "+mac1+" "+mac3)
+	s.deploy("a", "h1")
+	s.write("pxelinux.cfg/default", "x")
+	s.symlink("nothing", "pxelinux.cfg/0A6300B9")
+	s.symlink(outside+"/x", "pxelinux.cfg/0A6300B")
+	writeFile(t, outside+"/x", "x")
+	s.symlink("0A630", "pxelinux.cfg/0A630")
+	s.write("pxelinux.cfg/0A63", "")
+	s.write("pxelinux.cfg/0A6", "x")
+	os.Chmod(s.path+"/pxelinux.cfg/0A6", 0o600)
+	os.Mkdir(s.path+"/pxelinux.cfg/0A", 0o755)
+	s.symlink("../closed/x", "pxelinux.cfg/0")
+	s.write("closed/x", "x")
+	os.Chmod(s.path+"/closed", 0o700)
+	s.write("pxelinux.cfg/"+swapped1, "x")
+	explained, err := s.Explain(context.Background(), s.inv, s.inv.Hosts())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, a := range explained[0].Searches[1].Asks {
+		name := strings.Join(a.Paths, " ")
+		if a.Unknown {
+			name += "?" + a.Pattern
+		}
+		line := fmt.Sprintf("%s: %s: %s", a.By, strings.ReplaceAll(name, "pxelinux.cfg/", ""), a.Found)
+		for _, via := range a.Through {
+			line += " -> " + strings.ReplaceAll(via, outside, "OUTSIDE")
+		}
+		if a.Configuration != "" {
+			line += " (" + a.Configuration + ")"
+		}
+		if a.Note != "" {
+			line += "; " + strings.ReplaceAll(a.Note, outside, "OUTSIDE")
+		}
+		got = append(got, line)
+	}
+	diff(t, []string{
+		`uuid: ` + swapped1 + `?<UUID>: readable`,
+		`mac: ` + lnk3 + `: readable -> pxelinux.cfg/` + lnk1 + ` -> pxelinux.cfg/conf/a (a)`,
+		`ip: 0A6300B9: broken; it leads to pxelinux.cfg/nothing, which is not there`,
+		`ip: 0A6300B: unchrooted -> OUTSIDE/x; a TFTP server that is locked into the root does not follow "OUTSIDE/x"`,
+		`ip: 0A6300: absent`,
+		`ip: 0A630: broken; it leads in a circle`,
+		`ip: 0A63: empty; it is empty`,
+		`ip: 0A6: unreadable; pxelinux.cfg/0A6 has mode 0600, so that the user of a TFTP server cannot read it`,
+		`ip: 0A: not a file; it is a directory`,
+		`ip: 0: unreadable; closed has mode 0700, so that the user of a TFTP server cannot enter it`,
+		`default: default: readable`,
+	}, got)
+	if c := explained[0].Searches[1].Content; c != "LABEL pxelinux a\n" {
+		t.Errorf("%q", c)
+	}
+}
+
+// What is no text, or too much of it, or outside of the root, is not shown.
+func TestExplainContent(t *testing.T) {
+	outside := openRoot(t)
+	writeFile(t, outside+"/x", "theirs")
+	s := newSite(t, Options{Path: openRoot(t)}, []string{"a"}, "h1 ip:10.99.0.185 "+mac1)
+	for _, tt := range []struct {
+		name          string
+		setup         func(link string)
+		content, note string
+	}{
+		{"text", func(link string) { s.write(link, "text") }, "text", ""},
+		{"no text", func(link string) { s.write(link, "\xff\xfe") }, "", "its content is not shown: it is not UTF-8 text"},
+		{"as much as there may be", func(link string) { s.write(link, strings.Repeat("x", MaxContent)) }, strings.Repeat("x", MaxContent), ""},
+		{"too much", func(link string) { s.write(link, strings.Repeat("x", MaxContent+1)) }, "", "its content is not shown: it is larger than 1024 KiB"},
+		{"outside", func(link string) { s.symlink(outside+"/x", link) }, "", `a TFTP server that is locked into the root does not follow "` + outside + `/x"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.setup("pxelinux.cfg/" + lnk1)
+			explained, err := s.Explain(context.Background(), s.inv, s.inv.Hosts())
+			if err != nil {
+				t.Fatal(err)
+			}
+			search := explained[0].Searches[0]
+			diff(t, []string{tt.content, tt.note}, []string{search.Content, search.Asks[search.Wins].Note})
+		})
+	}
+}

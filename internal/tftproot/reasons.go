@@ -114,17 +114,6 @@ func (e *explainer) goneConfiguration(l int, s sight) (name string, ok bool) {
 	return path.Base(s.end), true
 }
 
-// twin is the path of a link as it stands there in other letters, or empty.
-func (e *explainer) twin(link string) string {
-	dir, base := path.Split(link)
-	for _, n := range e.list(dir) {
-		if n != base && strings.EqualFold(n, base) {
-			return path.Join(dir, n)
-		}
-	}
-	return ""
-}
-
 // folder is where a loader looks, on this machine.
 func (e *explainer) folder(l int) string {
 	folder, _ := e.root.loaders[l].Folder()
@@ -134,7 +123,7 @@ func (e *explainer) folder(l int) string {
 // trouble is what keeps a loader from asking for anybody's links.
 func (e *explainer) trouble(l int) string {
 	place := func(dir string) string { return path.Dir(e.look.place(dir + "/x")) }
-	return e.root.loaders[l].Trouble(place, e.scripts[l].links)
+	return e.root.loaders[l].Trouble(place, e.scripts[l].amiss)
 }
 
 // warn says what may change what a machine gets and is not known here.
@@ -165,11 +154,15 @@ func (e *explainer) warn(a *asking) {
 // perhaps says of what is there at a step when it comes before all else.
 func (e *explainer) perhaps(a *asking, i int) string {
 	ask := a.Asks[i]
-	names := make([]string, len(ask.Paths))
-	for n := range names {
-		names[n] = shown(ask.Paths[n])
+	const most = 3
+	var names []string
+	for _, p := range ask.Paths[:min(most, len(ask.Paths))] {
+		names = append(names, shown(p))
 	}
 	what := strings.Join(names, ", ")
+	if more := len(ask.Paths) - most; more > 0 {
+		what += fmt.Sprintf(" and %d more", more)
+	}
 	switch {
 	case a.ifs[i] != "":
 		return fmt.Sprintf("%s would come first if %s; remove it", what, a.ifs[i])

@@ -1,15 +1,18 @@
 package tftproot
 
 import (
+	"cmp"
+
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
 )
 
 // scripted is what the script of a loader does, as far as the disk tells.
 type scripted struct {
-	*layout.Script      // nil where none is needed
-	links          bool // it goes on to the links of hosts
-	otherwise      bool // it goes on to what is for machines without one
+	*layout.Script        // nil where none is needed
+	links          bool   // it goes on to the links of hosts
+	otherwise      bool   // it goes on to what is for machines without one
+	amiss          string // why it does not go on to links
 }
 
 // script reads what should make a loader ask for the links of hosts. One that is
@@ -21,10 +24,16 @@ func (e *explainer) script(l int) scripted {
 		return is
 	}
 	s := e.look.find(is.Path, false)
-	if s.found != pxepilot.Readable {
-		is.links = false
-		return is
+	switch {
+	case s.found == pxepilot.Absent:
+		is.links, is.amiss = false, "is not there"
+	case s.found != pxepilot.Readable:
+		is.links, is.amiss = false, "no machine gets ("+e.look.says(s, s)+")"
+	default:
+		is.links, is.otherwise = loader.Leads(e.content(l, s.end).text)
 	}
-	is.links, is.otherwise = loader.Leads(e.content(l, s.end).text)
+	if !is.links {
+		is.amiss = cmp.Or(is.amiss, "does not")
+	}
 	return is
 }

@@ -89,7 +89,7 @@ func (a *audit) byUUID(at int, name string) bool {
 		if uuid == "" || a.explainer.folder(l) != a.session.onDiskReally(at) || !a.isThere(loader, name) {
 			continue
 		}
-		host, first := a.explainer.uuids[uuid], "it comes before the links of MAC addresses"
+		host, first := a.explainer.called(uuid), "it comes before the links of MAC addresses"
 		switch {
 		case name != strings.ToLower(name):
 			a.warn(where, "the name is in upper case, and no loader asks for it so")

@@ -116,29 +116,29 @@ func TestTrouble(t *testing.T) {
 	for _, tt := range []struct {
 		loader pxepilot.Bootloader
 		place  func(string) string
-		led    bool
+		amiss  string
 		want   string
 	}{
-		{pxepilot.Bootloader{Name: "pxelinux"}, same, true, ""},
-		{pxepilot.Bootloader{Name: "pxelinux", Links: []string{"bios/pxelinux.cfg/01-{mac}"}}, same, true, ""},
-		{pxepilot.Bootloader{Name: "pxelinux", Links: []string{"pxelinux.cfg/01-{mac}", "bios/pxelinux.cfg/01-{mac}"}, File: "bios/pxelinux.0"}, same, true, ""},
-		{pxepilot.Bootloader{Name: "pxelinux", File: "bios/pxelinux.0"}, oneDirectory, true, ""},
-		{pxepilot.Bootloader{Name: "pxelinux", File: "bios/pxelinux.0"}, same, true,
+		{pxepilot.Bootloader{Name: "pxelinux"}, same, "", ""},
+		{pxepilot.Bootloader{Name: "pxelinux", Links: []string{"bios/pxelinux.cfg/01-{mac}"}}, same, "", ""},
+		{pxepilot.Bootloader{Name: "pxelinux", Links: []string{"pxelinux.cfg/01-{mac}", "bios/pxelinux.cfg/01-{mac}"}, File: "bios/pxelinux.0"}, same, "", ""},
+		{pxepilot.Bootloader{Name: "pxelinux", File: "bios/pxelinux.0"}, oneDirectory, "", ""},
+		{pxepilot.Bootloader{Name: "pxelinux", File: "bios/pxelinux.0"}, same, "",
 			`bootloader pxelinux looks in bios/pxelinux.cfg, and its links are in pxelinux.cfg, where it never asks for them; set its link: "bios/pxelinux.cfg/01-{mac}", ` +
 				`or have DHCP option 210 ("/") and set its config_path: pxelinux.cfg/, and deploy again`},
-		{pxepilot.Bootloader{Name: "uboot", File: "arm/u.img"}, same, true,
+		{pxepilot.Bootloader{Name: "uboot", File: "arm/u.img"}, same, "",
 			`bootloader uboot looks in arm/pxelinux.cfg, and its links are in pxelinux.cfg, where it never asks for them; set its link: "arm/pxelinux.cfg/01-{mac}", and deploy again`},
-		{pxepilot.Bootloader{Name: "pxelinux", Links: []string{"pxelinux.cfg/{name}"}}, same, true,
+		{pxepilot.Bootloader{Name: "pxelinux", Links: []string{"pxelinux.cfg/{name}"}}, same, "",
 			`bootloader pxelinux does not ask for names such as pxelinux.cfg/{name}; set its link: "pxelinux.cfg/01-{mac}"`},
-		{signed, same, true, ""},
-		{signed, same, false,
-			`bootloader grub-signed asks for links such as grub/host/01-{mac} only if grub/grub.cfg makes it, and that is missing or does not; 'pxe-pilot host explain' prints what belongs there`},
-		{pxepilot.Bootloader{Name: "grub", Links: foreman.Links}, same, false, ""},
-		{chains, same, false, ""}, // nobody knows where its script is
-		{pxepilot.Bootloader{Name: "mine", Links: []string{"{mac}"}}, same, true, ""},
-		{pxepilot.Bootloader{Name: "pi", Kind: pxepilot.Directory, Links: []string{"{mac}"}}, same, true, ""},
+		{signed, same, "", ""},
+		{signed, same, "does not",
+			`bootloader grub-signed asks for links such as grub/host/01-{mac} only if grub/grub.cfg makes it, which does not; 'pxe-pilot host explain' prints what belongs there`},
+		{pxepilot.Bootloader{Name: "grub", Links: foreman.Links}, same, "does not", ""},
+		{chains, same, "does not", ""}, // nobody knows where its script is
+		{pxepilot.Bootloader{Name: "mine", Links: []string{"{mac}"}}, same, "", ""},
+		{pxepilot.Bootloader{Name: "pi", Kind: pxepilot.Directory, Links: []string{"{mac}"}}, same, "", ""},
 	} {
-		if got := compile(t, tt.loader).Trouble(tt.place, tt.led); got != tt.want {
+		if got := compile(t, tt.loader).Trouble(tt.place, tt.amiss); got != tt.want {
 			t.Errorf("%+v: %q, want %q", tt.loader, got, tt.want)
 		}
 	}
@@ -181,6 +181,6 @@ func FuzzSearch(f *testing.F) {
 				l.Leads(script.Text)
 			}
 		}
-		l.Trouble(func(dir string) string { return dir }, false)
+		l.Trouble(func(dir string) string { return dir }, "is not there")
 	})
 }

@@ -36,7 +36,7 @@ type step struct {
 // Search lists what the machine of a host asks for when it boots by the network
 // card of a MAC address, in order. A script (Script) is taken to be in place.
 func (l Loader) Search(h *pxepilot.Host, mac pxepilot.MAC) ([]Ask, error) {
-	var asks []Ask
+	asks := make([]Ask, 0, len(l.steps))
 	for _, s := range l.steps {
 		switch {
 		case s.Leads && len(l.unnamed) == 0:
@@ -217,9 +217,9 @@ func (l Loader) SkipsEmpty() bool { return l.row.Empty }
 
 // Trouble says why the loader does not ask for the links of hosts at all, and what
 // to do, in a sentence; empty where it does. place tells where a directory below
-// the root is, for it may be a symbolic link; led says whether the script is in
-// place.
-func (l Loader) Trouble(place func(dir string) string, led bool) string {
+// the root is, for it may be a symbolic link; amiss says what is wrong with the
+// script, and is empty where it is in place.
+func (l Loader) Trouble(place func(dir string) string, amiss string) string {
 	folder, told := l.Folder()
 	example := l.templates[0]
 	if slices.ContainsFunc(l.named, func(t template) bool { return !told || place(t.dir) == place(folder) }) {
@@ -236,8 +236,8 @@ func (l Loader) Trouble(place func(dir string) string, led bool) string {
 			l.Name, folder, dir, path.Join(folder, base), move)
 	case script == nil && !l.linked():
 		return fmt.Sprintf("bootloader %s does not ask for names such as %s; set its link: %q", l.Name, example, path.Join(folder, l.native()))
-	case script != nil && script.Path != "" && !led:
-		return fmt.Sprintf("bootloader %s asks for links such as %s only if %s makes it, and that is missing or does not; 'pxe-pilot host explain' prints what belongs there", l.Name, example, script.Path)
+	case script != nil && script.Path != "" && amiss != "":
+		return fmt.Sprintf("bootloader %s asks for links such as %s only if %s makes it, which %s; 'pxe-pilot host explain' prints what belongs there", l.Name, example, script.Path, amiss)
 	}
 	return ""
 }

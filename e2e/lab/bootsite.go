@@ -119,12 +119,15 @@ func (s *BootSite) dhcpFile(t testing.TB, offer []string) string {
 	return file
 }
 
-// reserve has the DHCP server know a machine, by all of its network cards.
+// reserve has the DHCP server know a machine, by all of its network cards, and the
+// site's file its address.
 func (s *BootSite) reserve(t testing.TB, m *Machine) {
 	t.Helper()
 	if s.dhcp == nil { // one that a document shows, which knows no machines
 		return
 	}
+	m.IP = fmt.Sprintf("10.77.%d.%d", s.number, 10*len(s.machines))
+	m.Facts = strings.TrimPrefix(m.Facts+", ip: "+m.IP, ", ")
 	file := filepath.Join(s.dir(), "dhcp", m.Name)
 	mark := s.dhcp.Mark()
 	Write(t, file+"~", strings.Join(m.MACs, ",")+","+m.IP+"\n") // a name that dnsmasq does not read

@@ -15,7 +15,8 @@
 // documents show.
 //
 // A site may have machines that really boot. bootsite.go gives it a network with
-// DHCP, machine.go an emulated machine: turn it on, and want a boot. What machines
+// DHCP, or dhcp.go a DHCP server that a document describes, and machine.go an
+// emulated machine: turn it on, and want a boot. What machines
 // boot is in systems.go; it says on the serial line which command line it was given,
 // and so which configuration the loader read. capture.go sees each request for a
 // file on the wire, and explained.go compares them with what the program said

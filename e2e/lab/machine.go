@@ -20,7 +20,7 @@ import (
 // A Machine is an emulated one: a host of the site that really boots.
 type Machine struct {
 	Host         // as the site's file describes it
-	IP    string // that DHCP gives it, whichever network card asks
+	IP    string // that DHCP gives it, whichever network card asks; empty where that may be any
 	Dir   string // of its own files
 	Disk  string // the file that is its disk; empty for none
 	Typed string // what its owner types to boot it, where it has a console for that; empty for the usual
@@ -65,8 +65,8 @@ func NICs(n int) Option { return func(m *Machine) { m.MACs = make([]string, n) }
 // too, is up to Facts.
 func UUID(uuid string) Option { return Args("-uuid", uuid) }
 
-// Facts are keys of the host in the site's file, and their values; its address is
-// there by itself.
+// Facts are keys of the host in the site's file, and their values; the address that
+// DHCP gives it is there by itself.
 func Facts(yaml string) Option { return func(m *Machine) { m.Facts = yaml } }
 
 // Args are further arguments of QEMU.
@@ -86,8 +86,6 @@ func (s *BootSite) Machine(t testing.TB, name string, f Firmware, options ...Opt
 	MakeDir(t, m.Dir)
 	n := len(s.machines) + 1
 	s.machines, s.hosts = append(s.machines, m), append(s.hosts, &m.Host)
-	m.IP = fmt.Sprintf("10.77.%d.%d", s.number, 10*n)
-	m.Facts = strings.TrimPrefix(m.Facts+", ip: "+m.IP, ", ")
 	for i := range m.MACs {
 		m.MACs[i] = fmt.Sprintf("52:54:00:ab:%02x:%02x", i, n)
 		m.plug(t, i)

@@ -72,7 +72,9 @@ const checkTime = 10 * time.Minute
 // is told once.
 func unsaid(said []cli.Finding, root string, explained []pxepilot.Explanation) []cli.Finding {
 	about := map[string]bool{} // hosts, and paths
+	told := map[string]bool{}  // what is so for all hosts of a bootloader
 	for _, f := range said {
+		told[f.Message] = true
 		about[f.Where] = about[f.Where] || f.Severity == cli.Error
 		if name, ok := hostOf(f.Message); ok {
 			about[name] = true
@@ -90,6 +92,9 @@ func unsaid(said []cli.Finding, root string, explained []pxepilot.Explanation) [
 				continue
 			}
 			for _, r := range s.Reasons {
+				if told[r] {
+					continue
+				}
 				if of[r] == nil {
 					reasons = append(reasons, r)
 				}

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -110,4 +113,25 @@ func messages(t *testing.T, found []cli.Finding, where string) []string {
 		list = append(list, f.Message)
 	}
 	return list
+}
+
+// What is known when a check is interrupted would pass for all that is wrong.
+func TestCheckIsInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "pxe-pilot.yml")
+	text := fmt.Sprintf(`hosts:
+  - {name: h1, mac_addresses: ["52:54:00:00:00:01"]}
+tftp: {root: %s, address: 127.0.0.1}
+configuration: {directory: %[1]s/conf}
+`, dir)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, verify := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if found, err := check(ctx, cli.CheckOptions{Config: path, Verify: verify}); found != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("verify %t: %v, %v", verify, found, err)
+		}
+	}
 }

@@ -1,12 +1,15 @@
 package neighbour
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -70,25 +73,60 @@ func neighbours() ([]entry, error) {
 	if err != nil {
 		return nil, unreadable("neighbour table", err)
 	}
-	now := time.Now()
 	var all []entry
 	for _, n := range table {
-		e := entry{Sighting: Sighting{Addr: toIP(n.IP), Seen: now}, state: n.State}
-		if !e.Addr.Is4() || n.Flags&netlink.NTF_PROXY != 0 {
-			continue
+		if e, ok := toEntry(n); ok && e.Addr.Is4() {
+			all = append(all, e)
 		}
-		if len(n.HardwareAddr) == len(e.mac) {
-			copy(e.mac[:], n.HardwareAddr)
-		}
-		if n.State&netlink.NUD_PERMANENT == 0 {
-			e.Seen = now.Add(-time.Duration(n.Confirmed) * tick)
-		}
-		if e.mac.IsZero() && n.State&^(netlink.NUD_INCOMPLETE|netlink.NUD_FAILED) != 0 {
-			continue
-		}
-		all = append(all, e)
 	}
 	return all, nil
+}
+
+// entryAt is what the kernel's table says of one address at an interface, the
+// state NUD_NONE where it says nothing. It asks for nothing else: a table may be
+// large (RTM_GETNEIGH for one entry, since Linux 5.0).
+func entryAt(index int, addr netip.Addr) (entry, error) {
+	request := nl.NewNetlinkRequest(unix.RTM_GETNEIGH, 0)
+	family := netlink.FAMILY_V4
+	if addr.Is6() {
+		family = netlink.FAMILY_V6
+	}
+	request.AddData(&netlink.Ndmsg{Family: uint8(family), Index: uint32(index)})
+	request.AddData(nl.NewRtAttr(netlink.NDA_DST, addr.AsSlice()))
+	messages, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWNEIGH)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return entry{}, nil
+	case err == nil && len(messages) == 1:
+		var n *netlink.Neigh
+		if n, err = netlink.NeighDeserialize(messages[0]); err == nil {
+			e, _ := toEntry(*n)
+			return e, nil
+		}
+	case err == nil:
+		err = fmt.Errorf("%d entries for %s", len(messages), addr)
+	}
+	return entry{}, unreadable("neighbour table", err)
+}
+
+// toEntry reads an entry. ok is false where that is nobody's: those for which this
+// machine answers itself, or that tell no MAC address though they should.
+func toEntry(n netlink.Neigh) (e entry, ok bool) {
+	now := time.Now()
+	e = entry{Sighting: Sighting{Addr: toIP(n.IP), Seen: now}, state: n.State}
+	if n.Flags&netlink.NTF_PROXY != 0 {
+		return entry{}, false
+	}
+	if len(n.HardwareAddr) == len(e.mac) {
+		copy(e.mac[:], n.HardwareAddr)
+	}
+	if n.State&netlink.NUD_PERMANENT == 0 {
+		e.Seen = now.Add(-time.Duration(n.Confirmed) * tick)
+	}
+	if e.mac.IsZero() && n.State&^(netlink.NUD_INCOMPLETE|netlink.NUD_FAILED) != 0 {
+		return entry{}, false
+	}
+	return e, true
 }
 
 // String says where and when.

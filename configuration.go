@@ -6,8 +6,8 @@ type Bootloader struct {
 	Name       string
 	Kind       Kind     // names the layout; empty means that Name does
 	Links      []string // templates of the links below the TFTP root; empty means the layout's
-	File       string   // informative: what DHCP offers, such as "pxelinux.0"
-	ConfigPath string   // informative: where the loader looks, such as "pxelinux.cfg/"
+	File       string   // what DHCP offers, such as "pxelinux.0"; only explanations use it
+	ConfigPath string   // where the loader looks, such as "pxelinux.cfg/"; only explanations use it
 }
 
 // Kind is a row of the table of layouts, or Directory.

@@ -8,7 +8,7 @@
 // steps out, all or nothing: prepare.go comes first, undo.go where it fails, and
 // the plan is on disk meanwhile (planfile.go) so that a crash in between is
 // resolved by recover.go. open.go gives files to machines (descent.go is the way to
-// one). audit.go looks for what would make machines boot something else than what
+// one). digest.go tells whether configurations change. audit.go looks for what would make machines boot something else than what
 // is shown.
 //
 // Paths inside the package are below the root, separated by "/", "." for the
@@ -66,6 +66,9 @@ type Root struct {
 
 	mu    sync.Mutex // guards cache, and lets one request at a time scan
 	cache *snapshot
+
+	digesting sync.Mutex // guards digests
+	digests   map[variantName]digest
 }
 
 // A loader is a bootloader with the directory of its configurations.

@@ -147,11 +147,15 @@ func (l Loader) place(name string) string {
 // told by the loader's facts, or else supposed to be where its links are.
 func (l Loader) Folder() (folder string, told bool) {
 	inRoot := strings.TrimPrefix(l.row.Folder, "/")
+	looks := l.configPath
+	if slices.ContainsFunc(l.row.Search, func(s Step) bool { return s.Name == path.Base(looks) }) {
+		looks = path.Dir(looks) // of the default, which people name as well
+	}
 	switch {
-	case l.configPath != "" && inRoot == l.row.Folder && inRoot != "" && path.Base(l.configPath) != inRoot:
-		return path.Join(l.configPath, inRoot), true // what is told is where it was fetched from
-	case l.configPath != "":
-		return l.configPath, true
+	case looks != "" && inRoot == l.row.Folder && inRoot != "" && path.Base(looks) != inRoot:
+		return path.Join(looks, inRoot), true // what is told is where it was fetched from
+	case looks != "":
+		return looks, true
 	case inRoot != l.row.Folder:
 		return inRoot, true
 	case l.file != "" && inRoot != "":

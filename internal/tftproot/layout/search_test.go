@@ -91,6 +91,8 @@ func TestSearch(t *testing.T) {
 		{pxepilot.Bootloader{Name: "pxelinux", File: "http://10.0.0.1/lpxelinux.0"}, pxelinux("pxelinux.cfg/")},
 		{pxepilot.Bootloader{Name: "pxelinux", File: "bios/pxelinux.0", ConfigPath: "pxelinux.cfg/"}, pxelinux("pxelinux.cfg/")},
 		{pxepilot.Bootloader{Name: "pxelinux", File: "bios/pxelinux.0", ConfigPath: "/"}, pxelinux("pxelinux.cfg/")},
+		{pxepilot.Bootloader{Name: "pxelinux", ConfigPath: "/bios/pxelinux.cfg/default"}, pxelinux("bios/pxelinux.cfg/")},
+		{pxepilot.Bootloader{Name: "grub", ConfigPath: "boot/grub/grub.cfg"}, grub("boot/grub/") + "default: boot/grub/grub.cfg\n"},
 		{pxepilot.Bootloader{Name: "pxelinux", ConfigPath: "/bios"}, pxelinux("bios/pxelinux.cfg/")},
 		{pxepilot.Bootloader{Name: "uboot", File: "arm/boot.uimg"}, uboot("arm/pxelinux.cfg/")},
 		{pxepilot.Bootloader{Name: "grub", Links: []string{"grub.cfg-01-{mac}"}}, grub("") + "default: grub.cfg\n"},

@@ -17,6 +17,7 @@ func (r *reader) check(site fields) {
 	r.checkBMCs(r.checkHosts())
 	r.checkAdapters()
 	r.checkDeploy(site)
+	r.checkState()
 	r.checkFiles()
 	r.checkLoaders(inside)
 	r.checkLinks(inside)

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -35,6 +36,7 @@ type Config struct {
 	Configuration  Configuration
 	Deploy         Deploy
 	Server         Server
+	State          State
 	Warnings       []Problem // what is allowed but hardly meant
 }
 
@@ -64,6 +66,14 @@ type Server struct {
 	AllowedHosts []string // further names that requests may be addressed to
 	Boot         bool     // serve machines what they boot
 	TLS          *TLS     // nil for plain HTTP
+}
+
+// State is the section of that name, at the top level or under server.
+type State struct {
+	Directory string        // of what outlives the server, absolute; empty when not told
+	Required  bool          // what cannot be written to the journal is not done
+	Keep      time.Duration // entries of the journal
+	MaxSize   int64         // of the journal, in bytes
 }
 
 // TLS holds the paths of two PEM files.
@@ -121,8 +131,11 @@ type Option func(*reader)
 
 func load(path string, piece int, options ...Option) (*Config, error) {
 	r := &reader{
-		config: &Config{Path: path, Server: Server{Port: 3478, Boot: true}},
-		piece:  piece,
+		config: &Config{
+			Path: path, Server: Server{Port: 3478, Boot: true},
+			State: State{Required: true, Keep: defaultKeep, MaxSize: defaultMaxSize},
+		},
+		piece: piece,
 	}
 	for _, o := range options {
 		o(r)

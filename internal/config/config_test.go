@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -76,6 +77,7 @@ func TestSeed(t *testing.T) {
 		TFTP:          TFTP{Root: "/var/tftp"},
 		Configuration: Configuration{Directory: "/var/tftp/pxelinux.cfg/conf"},
 		Server:        Server{Port: 3478, Boot: true},
+		State:         State{Required: true, Keep: 17520 * time.Hour, MaxSize: 1_000_000_000},
 	}
 	if d := cmp.Diff(want, got, equal); d != "" {
 		t.Error(d)

@@ -23,10 +23,12 @@ type reader struct {
 	untold   int // problems that were too many to keep
 	warnings []finding
 
-	hostsDirectory place // of the key
-	directoryAt    place // of configuration.directory
-	verifyAt       place // of deploy.verify
-	addressed      bool  // there is a tftp.address, be it right or wrong
+	hostsDirectory   place // of the key
+	directoryAt      place // of configuration.directory
+	verifyAt         place // of deploy.verify
+	stateAt          place // of state, wherever it stands
+	stateDirectoryAt place // of its directory
+	addressed        bool  // there is a tftp.address, be it right or wrong
 
 	commands Commands // what knows of adapters' commands
 	files    []file

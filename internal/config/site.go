@@ -27,6 +27,7 @@ func (r *reader) site() fields {
 		{key: "configuration", read: r.configuration},
 		{key: "deploy", read: r.deploy},
 		{key: "server", read: r.server},
+		{key: "state", read: func(v *yaml.Node) { r.state(v, "state") }},
 	}
 }
 
@@ -147,6 +148,7 @@ func (r *reader) server(n *yaml.Node) {
 		}},
 		{key: "boot", read: func(v *yaml.Node) { s.Boot = r.choice(v, "server.boot", "true", "false") == "true" }},
 		{key: "tls", read: r.tls},
+		{key: "state", read: func(v *yaml.Node) { r.state(v, "server.state") }},
 	})
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -11,12 +12,10 @@ import (
 	"github.com/pxe-pilot/pxe-pilot"
 )
 
-const day = 24 * time.Hour
-
 // The defaults of state: as long as anybody asks who did what, and as much as any
 // disk has.
 const (
-	defaultKeep    = 2 * 365 * day
+	defaultKeep    = 2 * 365 * 24 * time.Hour
 	defaultMaxSize = 1e9
 )
 
@@ -41,7 +40,7 @@ func (r *reader) state(n *yaml.Node, what string) {
 		}},
 		{key: "required", read: func(v *yaml.Node) { s.Required = r.choice(v, what+".required", "true", "false") == "true" }},
 		{key: "keep", read: func(v *yaml.Node) {
-			s.Keep = measure(r, v, what+".keep", "a time such as 720h or 90d, at least 1h", leastKeep, duration)
+			s.Keep = measure(r, v, what+".keep", "a time such as 720h or 90d, at least 1h", leastKeep, pxepilot.ParseDuration)
 		}},
 		{key: "max_size", read: func(v *yaml.Node) {
 			s.MaxSize = measure(r, v, what+".max_size", "a size such as 256MB or 1GiB, at least 1MB", leastMaxSize, size)
@@ -50,12 +49,12 @@ func (r *reader) state(n *yaml.Node, what string) {
 }
 
 // measure is text that parse can read, at least so much; 0 where it is not.
-func measure[T ~int64](r *reader, n *yaml.Node, what, want string, least T, parse func(string) (T, bool)) T {
+func measure[T ~int64](r *reader, n *yaml.Node, what, want string, least T, parse func(string) (T, error)) T {
 	s, ok := r.word(n, what)
 	if !ok {
 		return 0
 	}
-	if m, ok := parse(s); ok && m >= least {
+	if m, err := parse(s); err == nil && m >= least {
 		return m
 	}
 	r.wrong(follow(n), "%s is %s; want %s", what, pxepilot.Quote(s), want)
@@ -71,16 +70,6 @@ func (r *reader) checkState() {
 	}
 }
 
-// duration reads a time in the units of Go, or in days.
-func duration(s string) (time.Duration, bool) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, ok := times(days, int64(day))
-		return time.Duration(n), ok
-	}
-	d, err := time.ParseDuration(s)
-	return d, err == nil
-}
-
 // units of sizes: of the metric system, and of computers.
 var units = []struct {
 	name  string
@@ -92,20 +81,16 @@ var units = []struct {
 }
 
 // size reads a number of bytes.
-func size(s string) (int64, bool) {
+func size(s string) (int64, error) {
 	for _, u := range units {
 		if number, ok := strings.CutSuffix(s, u.name); ok {
-			return times(strings.TrimSuffix(number, " "), u.bytes)
+			number = strings.TrimSuffix(number, " ")
+			n, err := strconv.ParseInt(number, 10, 64)
+			if err != nil || strconv.FormatInt(n, 10) != number || n < 0 || n > math.MaxInt64/u.bytes {
+				break
+			}
+			return n * u.bytes, nil
 		}
 	}
-	return 0, false
-}
-
-// times is a decimal number of units.
-func times(number string, unit int64) (int64, bool) {
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || strconv.FormatInt(n, 10) != number || n < 0 || n > math.MaxInt64/unit {
-		return 0, false
-	}
-	return n * unit, true
+	return 0, errors.New("not a size")
 }

@@ -5,28 +5,79 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
 
 // Backup writes a copy of the journal as it is at this moment to a new file, beside
-// those who write. Put in the place of journal.db, it is the journal.
-func (j *Journal) Backup(ctx context.Context, path string) (err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+// those who write. In the place of journal.db, it is the journal. It gets its name
+// when it is whole.
+func (j *Journal) Backup(ctx context.Context, path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return noBackup(path, fs.ErrExist)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".pxe-pilot-backup-*") // 0600
+	if err != nil {
+		return noBackup(path, err)
+	}
+	err = errors.Join(j.copyTo(ctx, f.Name()), f.Sync(), f.Close())
+	if err == nil {
+		err = renameNew(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	} else {
+		err = syncDirectory(filepath.Dir(path))
+	}
+	if ctx.Err() != nil && err != nil {
+		return ctx.Err()
+	}
+	return noBackup(path, err)
+}
+
+// copyTo copies the database to an empty file.
+func (j *Journal) copyTo(ctx context.Context, path string) error {
+	if err := j.usable(); err != nil {
+		return err
+	}
+	// Those who read must not write, which this is for SQLite.
+	db, err := open(j.path, "ro")
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, `VACUUM INTO ?`, path)
+	return errors.Join(err, db.Close())
+}
+
+// renameNew renames a file to a name that is not there.
+func renameNew(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	// Some file systems, network ones above all, know no flags (rename(2)): that
+	// the name is free was seen before.
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		return os.Rename(from, to)
+	}
+	return err
+}
+
+// noBackup makes a clear sentence of what keeps a backup from being written.
+func noBackup(path string, err error) error {
+	var ours *pxepilot.Error
+	name := pxepilot.Quote(path)
 	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &ours):
+		return err
 	case errors.Is(err, fs.ErrExist):
-		return pxepilot.Errorf(pxepilot.Conflict, "%s is there already; name a new file for the backup", pxepilot.Quote(path))
-	case err != nil:
-		return pxepilot.Errorf(pxepilot.Unavailable, "the backup cannot be written: %v", err)
+		return pxepilot.Errorf(pxepilot.Conflict, "%s is there already; name a new file for the backup", name).Because(err)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
+		return pxepilot.Errorf(pxepilot.Unavailable, "the directory of %s is missing; name a file in one that is there", name).Because(err)
+	case isFull(err):
+		return pxepilot.Errorf(pxepilot.Unavailable, "there is no space left for the backup %s; make room, or name a file elsewhere", name).Because(err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(path))
-		}
-	}()
-	defer f.Close()
-	if _, err := j.readers.ExecContext(ctx, `VACUUM INTO ?`, path); err != nil {
-		return trouble(err)
-	}
-	return f.Sync()
+	return pxepilot.Errorf(pxepilot.Unavailable, "the backup %s cannot be written; name a file in a directory that the user of the server may write to", name).Because(err)
 }

@@ -41,7 +41,7 @@ func packFacts(r *pxepilot.Record) []byte {
 	if len(r.Armed)+len(r.Disarmed)+len(r.Known)+len(r.Contents) == 0 {
 		return nil
 	}
-	p := newPacker()
+	p := newPacker(hostSize * (len(r.Armed) + len(r.Disarmed) + len(r.Known) + len(r.Contents)))
 	for host, boot := range r.Known {
 		p.known(host, boot)
 	}
@@ -60,7 +60,7 @@ func packFacts(r *pxepilot.Record) []byte {
 
 // pack makes one blob of all facts.
 func (f *facts) pack() []byte {
-	p := newPacker()
+	p := newPacker(hostSize * (len(f.armings) + len(f.known) + len(f.contents)))
 	for _, host := range slices.Sorted(maps.Keys(f.known)) {
 		p.known(host, f.known[host])
 	}

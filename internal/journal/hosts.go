@@ -6,9 +6,12 @@ import (
 	"github.com/pxe-pilot/pxe-pilot"
 )
 
+// hostSize is about what a host takes in a blob, in bytes.
+const hostSize = 80
+
 // packHosts makes the blob of an entry's hosts.
 func packHosts(hosts []pxepilot.Switch) []byte {
-	p := newPacker()
+	p := newPacker(hostSize * len(hosts))
 	p.number(uint64(len(hosts)))
 	for i := range hosts {
 		h := &hosts[i]

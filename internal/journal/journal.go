@@ -8,7 +8,7 @@
 // by one transaction, which costs one sync whatever the number of hosts: those of
 // an entry are one blob (hosts.go), and so is what holds afterwards (facts.go), by
 // the same packing (pack.go). read.go reads. behind.go is what nobody waits for:
-// the index by host, one blob in place of many, checkpoints. It is made from
+// the index (subjects.go), one blob in place of many, checkpoints. It is made of
 // what was acknowledged, so that nothing is lost where it is interrupted.
 // prune.go forgets what is old, backup.go copies. trouble.go makes one clear
 // sentence of each thing that a disk can do to a database.
@@ -23,8 +23,10 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"sync/atomic"
+	"path/filepath"
 	"time"
+
+	"github.com/pxe-pilot/pxe-pilot"
 )
 
 // Options say where the journal is and how much it keeps.
@@ -44,20 +46,23 @@ type Journal struct {
 	log     *slog.Logger
 	now     func() time.Time
 
-	lock    *os.File    // held while the journal is open
-	opened  os.FileInfo // of the database, to notice that another one stands in its place
+	lock    *os.File               // held while the journal is open
+	files   map[string]os.FileInfo // that are open, by path
 	readers *sql.DB
 
-	turn   chan struct{} // holds one token: the right to use the writer
+	turn   chan struct{} // holds one token: the right to use what follows
 	writer *writer
-	lastID int64 // of the entries; belongs to whoever has that right
-	loose  int64 // bytes of facts that are not yet in the first blob; likewise
-	packed int64 // bytes of facts that are; likewise
+	lastID int64 // of the entries
+	loose  int64 // bytes of facts that came after those of the first blob
+	packed int64 // bytes of that one
+	// How far the index is made, and what is being done to it.
+	indexed              int64
+	indexing, forgetting *subjects
 
-	unsaved atomic.Int64  // bytes written since the last checkpoint, about
 	busy    chan struct{} // wakes the task behind
 	stop    context.CancelFunc
-	stopped chan struct{}
+	stopped chan struct{} // closed when that has ended
+	closed  chan struct{} // closed when the journal is
 }
 
 // Close ends what is done behind, and puts everything into the one database file.
@@ -65,6 +70,12 @@ func (j *Journal) Close() error {
 	if j.stop != nil {
 		j.stop()
 		<-j.stopped
+	}
+	select {
+	case j.turn <- struct{}{}: // and nobody gets it any more
+		close(j.closed)
+	case <-j.closed:
+		return nil
 	}
 	var errs []error
 	if j.readers != nil {
@@ -76,7 +87,7 @@ func (j *Journal) Close() error {
 	return errors.Join(append(errs, j.lock.Close())...) // gives the lock back
 }
 
-// take waits for the right to use the writer.
+// take waits for the right to write.
 func (j *Journal) take(ctx context.Context) (free func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -86,5 +97,29 @@ func (j *Journal) take(ctx context.Context) (free func(), err error) {
 		return func() { <-j.turn }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	case <-j.closed:
+		return nil, j.usable()
 	}
+}
+
+// usable says that the journal is not closed.
+func (j *Journal) usable() error {
+	select {
+	case <-j.closed:
+		return pxepilot.Errorf(pxepilot.Unavailable, "the journal is closed, for the server ends; try again")
+	default:
+		return nil
+	}
+}
+
+// there looks whether the files that are open are still those that the next start
+// will find.
+func (j *Journal) there() error {
+	for path, opened := range j.files {
+		if now, err := os.Stat(path); err != nil || !os.SameFile(now, opened) {
+			return pxepilot.Errorf(pxepilot.Unavailable,
+				"%s was removed from the %s, or replaced, while the server runs; put it back, or start the server again", filepath.Base(path), directory)
+		}
+	}
+	return nil
 }

@@ -23,8 +23,11 @@ const packing = 1
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func newPacker() *packer {
-	return &packer{data: []byte{packing}, words: map[string]uint64{}}
+// newPacker makes a packer for a blob of about that size.
+func newPacker(size int) *packer {
+	p := &packer{data: make([]byte, 0, size), words: map[string]uint64{}}
+	p.data = append(p.data, packing)
+	return p
 }
 
 // seal ends the blob and returns it.
@@ -63,16 +66,39 @@ func (p *packer) name(s string) {
 	p.last = s
 }
 
-// digest is a text that is mostly hexadecimal.
+// digest is a text that is mostly hexadecimal, of which there are many.
 func (p *packer) digest(s string) {
-	if raw, err := hex.DecodeString(s); err == nil && strings.ToLower(s) == s {
-		p.number(uint64(len(raw))<<1 | 1)
-		p.data = append(p.data, raw...)
-		return
+	start := len(p.data)
+	p.number(uint64(len(s)/2)<<1 | 1)
+	for i := 0; i+1 < len(s); i += 2 {
+		p.data = append(p.data, digits[s[i]]<<4|digits[s[i+1]]&0xf)
 	}
-	p.number(uint64(len(s)) << 1)
-	p.data = append(p.data, s...)
+	if !isHex(s) {
+		p.data = p.data[:start]
+		p.number(uint64(len(s)) << 1)
+		p.data = append(p.data, s...)
+	}
 }
+
+// isHex says whether hex.EncodeToString could have made s.
+func isHex(s string) bool {
+	all := byte(0)
+	for i := range len(s) {
+		all |= digits[s[i]]
+	}
+	return all < 16 && len(s)%2 == 0
+}
+
+// digits are the values of hexadecimal digits, and 255 of what is none.
+var digits = func() (d [256]byte) {
+	for c := range d {
+		d[c] = 255
+		if i := strings.IndexByte("0123456789abcdef", byte(c)); i >= 0 {
+			d[c] = byte(i)
+		}
+	}
+	return d
+}()
 
 // moment is kept to the microsecond, in UTC.
 func (p *packer) moment(t time.Time) { p.signed(t.UnixMicro()) }

@@ -3,17 +3,11 @@ package journal
 import (
 	"context"
 	"errors"
-
-	"github.com/pxe-pilot/pxe-pilot"
 )
-
-// At most so many entries, or rows of the index, are forgotten at once, for
-// writers wait meanwhile.
-const prunePiece = 500
 
 // Prune forgets a piece of what is older than the journal keeps, or too much for
 // its size, the earliest entries first. What is under way stays, and so does what
-// an arming refers to, and the last entry. It says whether there may be more.
+// an arming refers to, and the last entry. It says whether there is more to do.
 //
 // Space in the file is used again, but not given back.
 func (j *Journal) Prune(ctx context.Context) (more bool, err error) {
@@ -30,32 +24,45 @@ func (j *Journal) Prune(ctx context.Context) (more bool, err error) {
 	}
 	kept, err := j.referredTo(ctx)
 	if err != nil {
-		return false, trouble(err)
+		return false, j.trouble(err)
 	}
-	err = j.writer.lazily(func() error {
-		for left := prunePiece; left > 0; left-- {
-			e, err := j.outdated(ctx, kept)
+	s := j.forgetting
+	err = j.writer.transaction(lazy, func() error {
+		for left := piece; left > 0; {
+			if s == nil {
+				id, err := j.outdated(ctx, kept)
+				if err != nil || id == 0 {
+					return err
+				}
+				if s, err = j.subjectsOf(id); err != nil {
+					return err
+				}
+			}
+			n, err := s.next(left, func(name string) error { return j.unindex(name, s.entry) })
 			if err != nil {
 				return err
 			}
-			if e == nil {
-				return nil
+			left -= 1 + n
+			if s.all() {
+				if err := j.writer.exec(`DELETE FROM entries WHERE id = ?`, s.entry); err != nil {
+					return err
+				}
+				s = nil
 			}
-			n, err := j.forget(e, left)
-			if err != nil {
-				return err
-			}
-			left -= n
 		}
 		more = true
 		return nil
 	})
-	j.unsaved.Add(overhead)
+	if err != nil {
+		j.forgetting = nil // nothing of this piece was removed
+		return false, j.trouble(err)
+	}
+	j.forgetting = s
 	j.wake()
-	return more && err == nil, trouble(err)
+	return more, nil
 }
 
-// referredTo are the entries that armings refer to.
+// referredTo are the entries that armings refer to, and the last one.
 func (j *Journal) referredTo(ctx context.Context) (map[int64]bool, error) {
 	f, err := readFacts(ctx, j.writer.conn)
 	if err != nil {
@@ -71,70 +78,45 @@ func (j *Journal) referredTo(ctx context.Context) (map[int64]bool, error) {
 	return kept, nil
 }
 
-// outdated is the earliest entry that is to be forgotten, or nil.
-func (j *Journal) outdated(ctx context.Context, kept map[int64]bool) (*pxepilot.Entry, error) {
+// outdated is the earliest entry that is to be forgotten, or 0.
+func (j *Journal) outdated(ctx context.Context, kept map[int64]bool) (id int64, err error) {
 	if j.keep > 0 {
-		e, err := j.first(ctx, kept, `SELECT id, actor, count, hosts FROM entries INDEXED BY entries_by_time
+		id, err = j.first(ctx, kept, `SELECT id FROM entries INDEXED BY entries_by_time
 			WHERE at < ? AND result <> '' ORDER BY at`, j.now().Add(-j.keep).UnixMicro())
-		if e != nil || err != nil {
-			return e, err
+		if err != nil || id != 0 {
+			return id, err
 		}
 	}
-	if j.maxSize > 0 {
-		var used int64
-		err := j.writer.row(`SELECT (page_count - freelist_count) * page_size
-			FROM pragma_page_count, pragma_freelist_count, pragma_page_size`, nil, &used)
-		if err != nil {
-			return nil, err
-		}
-		if used > j.maxSize {
-			return j.first(ctx, kept, `SELECT id, actor, count, hosts FROM entries WHERE result <> '' ORDER BY id`)
-		}
+	if j.maxSize == 0 {
+		return 0, nil
 	}
-	return nil, nil
+	var used int64
+	err = j.writer.row(`SELECT (page_count - freelist_count) * page_size
+		FROM pragma_page_count, pragma_freelist_count, pragma_page_size`, nil, &used)
+	if err != nil || used <= j.maxSize {
+		return 0, err
+	}
+	return j.first(ctx, kept, `SELECT id FROM entries WHERE result <> '' ORDER BY id`)
 }
 
 // first is the first entry that is not kept, of those that a query answers.
-func (j *Journal) first(ctx context.Context, kept map[int64]bool, query string, args ...any) (_ *pxepilot.Entry, err error) {
+func (j *Journal) first(ctx context.Context, kept map[int64]bool, query string, args ...any) (id int64, err error) {
 	s, err := j.writer.prepared(query)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	rows, err := s.QueryContext(ctx, args...)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var e pxepilot.Entry
-		var hosts []byte
-		if err := rows.Scan(&e.ID, &e.Actor, &e.Count, &hosts); err != nil {
-			return nil, err
+		if err := rows.Scan(&id); err != nil {
+			return 0, err
 		}
-		if !kept[e.ID] {
-			e.Hosts, err = unpackHosts(hosts, "", 0)
-			return &e, err
+		if !kept[id] {
+			return id, nil
 		}
 	}
-	return nil, rows.Err()
-}
-
-// forget removes an entry, or as many of its rows in the index as are allowed at
-// once: the next time goes on where there are any left.
-func (j *Journal) forget(e *pxepilot.Entry, most int) (done int, err error) {
-	for i := -1; i < len(e.Hosts); i++ {
-		kind, name := "actor", e.Actor
-		if i >= 0 {
-			kind, name = "host", e.Hosts[i].Host
-		}
-		n, err := j.writer.change(`DELETE FROM entries_by_subject
-			WHERE subject = (SELECT id FROM subjects WHERE kind = ? AND name = ?) AND entry = ?`, kind, name, e.ID)
-		if err != nil {
-			return done, err
-		}
-		if done += int(n); done >= most {
-			return done, nil
-		}
-	}
-	return done, j.writer.exec(`DELETE FROM entries WHERE id = ?`, e.ID)
+	return 0, rows.Err()
 }

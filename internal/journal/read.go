@@ -75,18 +75,18 @@ func ask(ctx context.Context, tx *sql.Tx, q *pxepilot.Question) ([]pxepilot.Entr
 	}
 	switch {
 	case q.Host != "":
-		return list(ctx, tx, q, bySubject, "host", q.Host, before, from, since, q.Actor, most)
+		return list(ctx, tx, q, bySubject, ofHost(q.Host), before, from, since, q.Actor, most)
 	case q.Actor != "":
-		return list(ctx, tx, q, bySubject, "actor", q.Actor, before, from, since, q.Actor, most)
+		return list(ctx, tx, q, bySubject, ofActor(q.Actor), before, from, since, q.Actor, most)
 	}
 	return list(ctx, tx, q, `SELECT `+columns+` FROM entries
 		WHERE id < ? AND id >= ? AND at >= ? ORDER BY id DESC LIMIT ?`, before, from, since, most)
 }
 
 const bySubject = `SELECT ` + columns + ` FROM entries_by_subject JOIN entries ON id = entry
-	WHERE subject = (SELECT s.id FROM subjects s WHERE kind = ? AND name = ?)
-	AND entry < ? AND entry >= ? AND at >= ? AND (?6 = '' OR actor = ?6)
-	ORDER BY entry DESC LIMIT ?7`
+	WHERE subject = (SELECT s.id FROM subjects s WHERE name = ?)
+	AND entry < ? AND entry >= ? AND at >= ? AND (?5 = '' OR actor = ?5)
+	ORDER BY entry DESC LIMIT ?6`
 
 func list(ctx context.Context, tx *sql.Tx, q *pxepilot.Question, query string, args ...any) ([]pxepilot.Entry, error) {
 	rows, err := tx.QueryContext(ctx, query, args...)
@@ -137,14 +137,16 @@ func readFacts(ctx context.Context, db querier) (*facts, error) {
 
 // reading does something with the journal as it is at one moment.
 func (j *Journal) reading(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := j.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return trouble(err)
+	if err := j.usable(); err != nil {
+		return err
 	}
-	err = do(tx)
-	_ = tx.Rollback() // nothing was written
+	tx, err := j.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err == nil {
+		err = do(tx)
+		_ = tx.Rollback() // nothing was written
+	}
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return trouble(err)
+	return j.trouble(err)
 }

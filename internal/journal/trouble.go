@@ -1,8 +1,11 @@
 package journal
 
 import (
+	"context"
 	"errors"
+	"path/filepath"
 
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 
@@ -13,25 +16,25 @@ import (
 // the paths of the server, and who runs the server knows the key.
 const directory = "state directory (state.directory)"
 
-const damage = "the journal in the " + directory + " is damaged, and left as it is; restore a backup of it, or move journal.db and what begins like it away to begin a new one"
+const damage = "the journal in the " + directory + " is damaged, or its disk is (see dmesg); it is left as it is: restore a backup of it, or move journal.db and what begins like it away to begin a new one"
 
 const full = "there is no space left for the journal; make room in the " + directory
 
 // trouble makes a clear sentence of what a database did not do.
-func trouble(err error) error {
+func (j *Journal) trouble(err error) error {
 	var ours *pxepilot.Error
 	var theirs *sqlite.Error
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &ours):
+	case errors.As(err, &ours), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, errBlob):
 		return unavailable(err, damage)
 	case !errors.As(err, &theirs):
 		return pxepilot.Errorf(pxepilot.Internal, "the journal does not work: %v", err)
 	}
-	switch theirs.Code() & 0xff {
+	switch theirs.Code() & 0xff { // https://sqlite.org/rescode.html
 	case lib.SQLITE_FULL:
 		return unavailable(err, full)
 	case lib.SQLITE_READONLY:
@@ -40,14 +43,30 @@ func trouble(err error) error {
 		return unavailable(err, "another process keeps the journal locked; end it, or try again")
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return unavailable(err, damage)
-	case lib.SQLITE_CANTOPEN, lib.SQLITE_PERM, lib.SQLITE_AUTH:
-		return unavailable(err, "the journal cannot be opened; see that the "+directory+" is there and that its files belong to the user of the server")
-	case lib.SQLITE_IOERR:
-		return unavailable(err, "the disk of the "+directory+" does not work; see what the kernel says of it (dmesg)")
+	case lib.SQLITE_CANTOPEN, lib.SQLITE_IOERR:
+		if j.cramped() { // of what is short beside the database it says no more
+			return unavailable(err, full)
+		}
+		return unavailable(err, "the files of the journal cannot be opened, read or written; see that the "+directory+" is there and what the kernel says of its disk (dmesg)")
 	}
 	return pxepilot.Errorf(pxepilot.Internal, "the journal does not work: %v", err)
 }
 
+// cramped says whether the file system has no room for what SQLite keeps beside
+// a database.
+func (j *Journal) cramped() bool {
+	const room = 128 << 10
+	var fs unix.Statfs_t
+	err := unix.Statfs(filepath.Dir(j.path), &fs)
+	return err == nil && (fs.Bavail*uint64(fs.Bsize) < room || fs.Files > 0 && fs.Ffree < 4)
+}
+
 func unavailable(cause error, sentence string) error {
 	return pxepilot.Errorf(pxepilot.Unavailable, "%s", sentence).Because(cause)
+}
+
+// isFull says whether an error is for want of space.
+func isFull(err error) bool {
+	var theirs *sqlite.Error
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.As(err, &theirs) && theirs.Code()&0xff == lib.SQLITE_FULL
 }

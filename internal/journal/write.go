@@ -2,7 +2,7 @@ package journal
 
 import (
 	"context"
-	"os"
+	"slices"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -13,6 +13,10 @@ import (
 //
 // A ctx that ends while others write ends the waiting; what has begun is ended.
 func (j *Journal) Write(ctx context.Context, r *pxepilot.Record) error {
+	var hosts [][]byte // of all entries
+	for _, e := range slices.Concat(r.New, r.Finished) {
+		hosts = append(hosts, packHosts(e.Hosts))
+	}
 	free, err := j.take(ctx)
 	if err != nil {
 		return err
@@ -21,43 +25,36 @@ func (j *Journal) Write(ctx context.Context, r *pxepilot.Record) error {
 	if err := j.there(); err != nil {
 		return err
 	}
-	n := j.number(r)
-	packed := packFacts(r)
-	size := int64(len(packed))
-	err = j.writer.transaction(func() error {
-		for _, e := range r.New {
-			hosts := packHosts(e.Hosts)
-			size += int64(len(hosts) + len(e.Log))
-			if err := j.insert(e, hosts); err != nil {
+	given := j.number(r)
+	facts := packFacts(r)
+	err = j.writer.transaction(atOnce, func() error {
+		for i, e := range r.New {
+			if err := j.insert(e, hosts[i]); err != nil {
 				return err
 			}
 		}
-		for _, e := range r.Finished {
-			hosts := packHosts(e.Hosts)
-			size += int64(len(hosts))
-			if err := j.finish(e, hosts); err != nil {
+		for i, e := range r.Finished {
+			if err := j.finish(e, hosts[len(r.New)+i]); err != nil {
 				return err
 			}
 		}
-		if packed == nil {
+		if facts == nil {
 			return nil
 		}
-		return j.writer.exec(`INSERT INTO facts (facts) VALUES (?)`, packed)
+		return j.writer.exec(`INSERT INTO facts (facts) VALUES (?)`, facts)
 	})
 	if err != nil {
-		n.undo()
-		return trouble(err)
+		given.back()
+		return j.trouble(err)
 	}
 	j.lastID += int64(len(r.New))
-	j.loose += int64(len(packed))
-	j.unsaved.Add(size + overhead)
+	j.loose += int64(len(facts))
+	for _, e := range slices.Concat(r.New, r.Finished) {
+		e.Count = len(e.Hosts)
+	}
 	j.wake()
 	return nil
 }
-
-// overhead is about what a transaction writes besides what it is given, in bytes:
-// the pages around it.
-const overhead = 5 * 4096
 
 func (j *Journal) insert(e *pxepilot.Entry, hosts []byte) error {
 	err := j.writer.exec(`INSERT INTO entries
@@ -72,8 +69,11 @@ func (j *Journal) insert(e *pxepilot.Entry, hosts []byte) error {
 }
 
 func (j *Journal) finish(e *pxepilot.Entry, hosts []byte) error {
-	n, err := j.writer.change(`UPDATE entries SET why = ?, result = ?, error = ?, loud = ?, count = ?, hosts = ? WHERE id = ?`,
-		e.Why, string(e.Result), e.Error, e.Loud, len(e.Hosts), hosts, e.ID)
+	if e.Count != len(e.Hosts) {
+		return pxepilot.Errorf(pxepilot.Internal, "entry %d of the journal is about %d hosts and would be finished with %d", e.ID, e.Count, len(e.Hosts))
+	}
+	n, err := j.writer.change(`UPDATE entries SET why = ?, result = ?, error = ?, loud = ?, hosts = ? WHERE id = ?`,
+		e.Why, string(e.Result), e.Error, e.Loud, hosts, e.ID)
 	if err == nil && n == 0 {
 		return pxepilot.Errorf(pxepilot.Internal, "the journal has no entry %d to be finished", e.ID)
 	}
@@ -113,19 +113,9 @@ func (j *Journal) number(r *pxepilot.Record) numbering {
 	return given
 }
 
-// undo takes back what was given, for nothing was written.
-func (n numbering) undo() {
+// back takes back what was given, for nothing was written.
+func (n numbering) back() {
 	for _, id := range n {
 		*id = 0
 	}
-}
-
-// there looks whether the database that is open is still the one that the next
-// start will find.
-func (j *Journal) there() error {
-	now, err := os.Stat(j.path)
-	if err != nil || !os.SameFile(now, j.opened) {
-		return pxepilot.Errorf(pxepilot.Unavailable, "the journal was removed from the %s, or replaced, while the server runs; put it back, or start the server again", directory)
-	}
-	return nil
 }

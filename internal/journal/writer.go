@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+
+	"github.com/pxe-pilot/pxe-pilot"
 )
 
 // A writer is the one connection that writes.
@@ -74,11 +76,19 @@ func (w *writer) row(query string, args []any, into ...any) error {
 	return s.QueryRowContext(context.Background(), args...).Scan(into...)
 }
 
-// transaction does something as a whole, or not at all. It is durable when it
-// returns.
-func (w *writer) transaction(do func() error) error {
-	err := w.exec(`BEGIN IMMEDIATE`)
+// How soon a transaction is durable.
+const (
+	atOnce = `PRAGMA synchronous = FULL`
+	lazy   = `PRAGMA synchronous = NORMAL` // with the next one that is at once: for what can be made again
+)
+
+// transaction does something as a whole, or not at all.
+func (w *writer) transaction(durable string, do func() error) error {
+	err := w.exec(durable)
 	if err != nil {
+		return err
+	}
+	if err := w.exec(`BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
 	if err = do(); err == nil {
@@ -91,18 +101,19 @@ func (w *writer) transaction(do func() error) error {
 	return err
 }
 
-// lazily is transaction for what can be made again: it is durable together with
-// the next one that is.
-func (w *writer) lazily(do func() error) error {
-	if err := w.exec(`PRAGMA synchronous = NORMAL`); err != nil {
-		return err
-	}
-	err := w.transaction(do)
-	return errors.Join(err, w.exec(`PRAGMA synchronous = FULL`))
-}
-
 // script runs several statements.
 func (w *writer) script(text string) error {
 	_, err := w.conn.ExecContext(context.Background(), text)
+	return err
+}
+
+// writeAhead puts the database into the mode in which others read beside the
+// writer. A backup is in another one.
+func (w *writer) writeAhead() error {
+	var mode string
+	err := w.row(`PRAGMA journal_mode = WAL`, nil, &mode)
+	if err == nil && mode != "wal" {
+		err = pxepilot.Errorf(pxepilot.Unavailable, "the file system of the %s cannot hold a journal, for it has no shared memory; name one on a local disk", directory)
+	}
 	return err
 }

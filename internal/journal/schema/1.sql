@@ -25,13 +25,11 @@ CREATE TABLE logs (
   log TEXT NOT NULL
 ) STRICT;
 
--- Which entries are about a host, or by an actor. This is made of the entries,
+-- What entries are about: "host h1", "actor api". This is made of the entries,
 -- behind the answer.
 CREATE TABLE subjects (
   id INTEGER PRIMARY KEY,
-  kind TEXT NOT NULL,
-  name TEXT NOT NULL,
-  UNIQUE (kind, name)
+  name TEXT NOT NULL UNIQUE
 ) STRICT;
 
 CREATE TABLE entries_by_subject (
@@ -40,14 +38,13 @@ CREATE TABLE entries_by_subject (
   PRIMARY KEY (subject, entry)
 ) STRICT, WITHOUT ROWID;
 
--- How far that came: all entries up to this one, and so many subjects of the next.
+-- How far that came: this is the last entry of which all is made.
 CREATE TABLE indexed (
   only INTEGER PRIMARY KEY CHECK (only = 1),
-  entry INTEGER NOT NULL,
-  part INTEGER NOT NULL
+  entry INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO indexed VALUES (1, 0, 0);
+INSERT INTO indexed VALUES (1, 0);
 
 -- What holds now: armings, known states, contents. Later facts replace earlier
 -- ones.

@@ -12,20 +12,25 @@ import (
 // switched has to get there whoever still waits for the answer: only its own time
 // limit ends it.
 func (p *Pilot) afterSwitch(ctx context.Context, site *Site) error {
-	if site.AfterSwitch == nil {
-		return nil
-	}
-	err := p.afterwards.pass(func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timing.AfterSwitch)
-		defer cancel()
-		return site.AfterSwitch(ctx)
-	})
+	err := p.push(ctx, site)
 	if err == nil {
 		return nil
 	}
 	return pxepilot.Errorf(pxepilot.Unavailable,
 		"the links were switched, but deploy.after_switch failed, so that nothing was verified or rebooted: %s; mend that and repeat the request",
 		pxepilot.ErrorMessage(err)).Because(err)
+}
+
+// push does it, or has it done together with what others switched.
+func (p *Pilot) push(ctx context.Context, site *Site) error {
+	if site.AfterSwitch == nil {
+		return nil
+	}
+	return p.afterwards.pass(func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timing.AfterSwitch)
+		defer cancel()
+		return site.AfterSwitch(ctx)
+	})
 }
 
 // unpushed notes in the results of hosts that were to be rebooted why they were

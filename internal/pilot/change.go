@@ -21,12 +21,13 @@ type Change struct {
 	Want          pxepilot.Want
 	Configuration string // for Deploy
 	Hosts         []HostRef
-	All           bool  // every host, in place of Hosts
-	DryRun        bool  // plan only
-	SkipRefused   bool  // do what can be done and report the rest
-	DropUncovered bool  // let a host's loaders that the configuration has no variant for fall to their default
-	Force         bool  // keep a regular file that is in the way under another name, and go on
-	AllAtOnce     bool  // reboot more than MaxReboots hosts
+	All           bool // every host, in place of Hosts
+	DryRun        bool // plan only
+	SkipRefused   bool // do what can be done and report the rest
+	DropUncovered bool // let a host's loaders that the configuration has no variant for fall to their default
+	Force         bool // keep a regular file that is in the way under another name, and go on
+	AllAtOnce     bool // reboot more than MaxReboots hosts
+	By            Actor
 	Verify        *bool // deploy only: see what the TFTP servers give before any host is rebooted; nil for what the site says
 }
 
@@ -34,6 +35,10 @@ type Change struct {
 type Outcome struct {
 	Hosts []Result // in the order asked
 	Steps []pxepilot.Step
+	Entry int64 // of the journal; 0 for none
+	// Unrecorded says that all was done, but that the journal does not tell so yet. It
+	// is a whole sentence, with the code Unavailable. Nobody needs to do it again.
+	Unrecorded error
 	// AfterSwitch says that all links were switched, but that what has to be done
 	// before machines see it failed; nothing was verified or rebooted then. It is a
 	// whole sentence, with the code Unavailable. Repeating the request tries again.
@@ -79,7 +84,7 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	defer cancel()
 	var out Outcome
 	var deployed pxepilot.Configuration
-	out.Steps, err = site.Root.Change(asked, site.Inventory, c.DryRun, func(view *pxepilot.View) ([]pxepilot.Move, error) {
+	done, err := p.switchLinks(asked, site, c.DryRun, c.entry(), func(view *pxepilot.View) ([]pxepilot.Move, error) {
 		var moves []pxepilot.Move
 		deployed, _ = view.Configuration(c.Configuration)
 		moves, out.Hosts, err = decide(view, hosts, c)
@@ -88,6 +93,7 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	out.Steps, out.Entry, out.Unrecorded = done.steps, done.entry, done.unrecorded
 	if c.DryRun {
 		return &out, nil
 	}
@@ -100,6 +106,12 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	}
 	p.reboot(ctx, hosts, c, out.Hosts)
 	return &out, nil
+}
+
+// entry is what the journal tells of a change.
+func (c Change) entry() *pxepilot.Entry {
+	what := map[pxepilot.Want]pxepilot.What{pxepilot.Deploy: pxepilot.Deployed, pxepilot.Clear: pxepilot.Cleared, pxepilot.Repair: pxepilot.Repaired}
+	return &pxepilot.Entry{What: what[c.Want], Actor: c.By.Name, From: c.By.From, Of: c.Configuration}
 }
 
 // resolve finds the hosts of a request: each once, and each known.

@@ -2,11 +2,18 @@
 // discover. Every rule about what may be done to a host is here, once: the HTTP API and whatever
 // other edge there is only translate. The package declares the small interfaces
 // that it needs; the rooms that do I/O satisfy them without knowing.
+//
+// Everything that is done to links, by whomever, is written down: journal.go holds
+// what is known, record.go writes a change of ours, before and after, reconcile.go
+// what came of one that was cut off, drift.go and contents.go what others changed.
+// history.go tells it, and undo.go takes it back.
 package pilot
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -32,6 +39,8 @@ type Site struct {
 	Root        Root
 	Explainer   Explainer
 	Files       Files
+	Texts       Texts                       // nil where nobody looks whether contents change
+	Recover     func(context.Context) error // resolves what a crash left in the root; nil for nothing
 	Servers     []TFTPServer                // that machines boot from; empty where the file names none
 	Verify      bool                        // every deploy that does not say otherwise
 	AfterSwitch func(context.Context) error // what has to be done before machines see a switch; nil for nothing
@@ -49,6 +58,7 @@ type Pilot struct {
 	addresses  atomic.Pointer[pxepilot.PowerView] // as told last
 	owned      atomic.Pointer[ownedLinks]
 	fetches    fetches
+	book       *book // nil where nothing is written down
 }
 
 // Options are what not every Pilot has.
@@ -56,12 +66,17 @@ type Options struct {
 	Power      Power      // nil where nothing drives the power of any host
 	Discoverer Discoverer // nil where nothing looks for BMCs
 	Timing     Timing
+
+	Journal      Journal          // nil where nothing is written down
+	WithoutState bool             // a change is also made where it cannot be written down
+	Now          func() time.Time // time.Now unless told
+	Log          *slog.Logger     // of what nobody asked for; nil for none
 }
 
 // New makes a Pilot. site returns the current site, and reloadError what was
 // wrong with the last attempt to read it anew, or nil.
 func New(site func() *Site, reloadError func() error, o Options) *Pilot {
-	return &Pilot{site: site, reload: reloadError, power: o.Power, discoverer: o.Discoverer, timing: o.Timing.orDefault()}
+	return &Pilot{site: site, reload: reloadError, power: o.Power, discoverer: o.Discoverer, timing: o.Timing.orDefault(), book: newBook(o)}
 }
 
 // Bootloaders lists the bootloaders, and says whether the site declares them, or

@@ -34,6 +34,7 @@ type Timing struct {
 
 	AfterSwitch  time.Duration // what is done after a switch; 5 min. A request may wait for one that is under way, and then for its own
 	Verification time.Duration // what a request asks TFTP servers; 1 min
+	Look         time.Duration // between two looks at what others change; 3 s
 }
 
 func (t Timing) orDefault() Timing {
@@ -48,6 +49,7 @@ func (t Timing) orDefault() Timing {
 	set(&t.Interval, 500*time.Millisecond)
 	set(&t.AfterSwitch, 5*time.Minute)
 	set(&t.Verification, time.Minute)
+	set(&t.Look, 3*time.Second)
 	return t
 }
 

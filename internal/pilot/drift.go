@@ -1,0 +1,161 @@
+package pilot
+
+import (
+	"context"
+	"time"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// Hand is the actor of what was not done by this program.
+const Hand = "hand"
+
+// Begin takes up what earlier servers wrote down: what came of the change that was
+// cut off, and what was changed by hand since. Where that cannot be, the log says
+// so, and Watch and the next change try again. The root has resolved by now what
+// was cut off, if it could.
+func (p *Pilot) Begin(ctx context.Context) {
+	if p.book != nil {
+		p.look(ctx)
+	}
+}
+
+// Watch looks every few seconds, until ctx ends, for what others change: links, and
+// the content of configurations. It writes that down and changes nothing. It also
+// writes what is owed to a journal that could not be written.
+func (p *Pilot) Watch(ctx context.Context) error {
+	if p.book == nil {
+		return nil
+	}
+	every := time.NewTicker(p.timing.Look)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-every.C:
+			p.look(ctx)
+		}
+	}
+}
+
+// look writes down what others changed. What the disk has to be asked for is asked
+// outside of the book's lock, for whoever wants to change something waits for that.
+func (p *Pilot) look(ctx context.Context) {
+	b, site := p.book, p.site()
+	cutOff, err := b.wake(ctx)
+	if err != nil {
+		b.complain("journal", err)
+		return
+	}
+	if cutOff && site.Recover != nil {
+		if err := site.Recover(ctx); err != nil {
+			b.complain("TFTP root", err)
+			return
+		}
+	}
+	contents, err := contentsOf(ctx, site)
+	if err != nil {
+		b.complain("TFTP root", err)
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	view, err := site.Root.View(ctx, site.Inventory)
+	if err != nil {
+		b.saidOf("TFTP root", err)
+		return
+	}
+	b.saidOf("TFTP root", nil)
+	record, settled := b.news(view)
+	noted := b.contentNews(record, site, view, contents)
+	if err := b.write(ctx, record); err != nil {
+		b.saidOf("journal", err)
+		return
+	}
+	settled()
+	noted()
+}
+
+// wake remembers, and says whether a change was cut off.
+func (b *book) wake(ctx context.Context) (cutOff bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err = b.remember(ctx)
+	return len(b.pending) > 0, err
+}
+
+func (b *book) complain(matter string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.saidOf(matter, err)
+}
+
+// news is a record of what is new about links: what came of a change that was cut
+// off, and what others changed. Once it is written, settled is to be called. A host
+// that is new in the file, or has other links by it, is taken as it is found.
+func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func()) {
+	now := b.see(view)
+	record = &pxepilot.Record{Known: map[string]pxepilot.Boot{}}
+	if b.last.clean {
+		return record, func() {}
+	}
+	b.reconcile(record, view)
+	hand := &pxepilot.Entry{At: b.now(), What: pxepilot.ByHand, Actor: Hand, Result: pxepilot.Done}
+	if !b.began {
+		hand.Why = "while the server was down"
+	}
+	there := 0
+	for i := range view.Hosts {
+		host := view.Hosts[i].Host.Name
+		before, known := b.known[host]
+		if known {
+			there++
+		}
+		if found, is := record.Known[host]; is {
+			before, known = found, true
+		}
+		if known && before.Digest == now[i].Digest {
+			continue // what it says is what it said when its links were set
+		}
+		if known && touched(before, now[i]) {
+			hand.Hosts = append(hand.Hosts, pxepilot.Switch{Host: host, Before: before, After: now[i]})
+			hand.Loud = hand.Loud || unsettled(now[i])
+		}
+		record.Known[host] = now[i]
+	}
+	if there < len(b.known) {
+		for host := range b.known {
+			if view.Inventory.ByName(host) == nil {
+				record.Known[host] = pxepilot.Boot{}
+			}
+		}
+	}
+	if len(hand.Hosts) > 0 {
+		hand.Of, hand.Count = common(hand.Hosts), len(hand.Hosts)
+		record.New = append(record.New, hand)
+	}
+	return record, func() {
+		b.pending, b.began = nil, true
+		b.last.clean = b.last.view == view
+	}
+}
+
+// unsettled says whether somebody should look after a host.
+func unsettled(boot pxepilot.Boot) bool {
+	switch boot.State {
+	case pxepilot.Configured, pxepilot.Partial, pxepilot.None:
+		return false
+	}
+	return true
+}
+
+// common is the configuration that all of some hosts got, or empty.
+func common(hosts []pxepilot.Switch) string {
+	for i := range hosts {
+		if hosts[i].After.Configuration != hosts[0].After.Configuration {
+			return ""
+		}
+	}
+	return hosts[0].After.Configuration
+}

@@ -1,0 +1,249 @@
+package pilot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// A Journal is where every change is written down, before and after.
+type Journal interface {
+	// Write writes a record durably: all of it, or nothing.
+	Write(context.Context, *pxepilot.Record) error
+	// Entries answers a question, the latest first.
+	Entries(context.Context, pxepilot.Question) ([]pxepilot.Entry, error)
+	// Remember tells what was written before the server started.
+	Remember(context.Context) (*pxepilot.Memory, error)
+}
+
+// An Actor is who asks for a change.
+type Actor struct {
+	Name string // as in Entry.Actor
+	From string // address; empty where it is of no machine
+}
+
+// A book is the journal with what it says of the present. Its lock is held while
+// links are switched, so that nobody takes a change of ours that is half done for
+// somebody else's. It is taken within that of the root, never the other way
+// round.
+type book struct {
+	journal  Journal
+	required bool // what cannot be written is not done
+	now      func() time.Time
+	log      *slog.Logger
+
+	mu         sync.Mutex // guards what follows
+	remembered bool
+	began      bool // what happened to links while the server was down is written
+	watched    bool // likewise of contents
+	known      map[string]pxepilot.Boot
+	contents   map[string]string
+	pending    []*pxepilot.Entry // were under way when an earlier server ended
+	owed       pxepilot.Record   // what could not be written; it is with the next record that can
+	last       seen
+	changing   map[string]string // contents that the last look saw, and that the next one has to agree with
+	said       map[string]string // by matter: the last complaint in the log
+}
+
+// maxOwed is how many entries wait at most for a journal that cannot be written.
+// The last known states of links wait all the same.
+const maxOwed = 100
+
+func newBook(o Options) *book {
+	if o.Journal == nil {
+		return nil
+	}
+	b := &book{journal: o.Journal, required: !o.WithoutState, now: o.Now, log: o.Log, said: map[string]string{}}
+	b.forget()
+	if b.now == nil {
+		b.now = time.Now
+	}
+	if b.log == nil {
+		b.log = slog.New(slog.DiscardHandler)
+	}
+	return b
+}
+
+func (b *book) forget() {
+	b.known, b.contents = map[string]pxepilot.Boot{}, map[string]string{}
+}
+
+// remember reads what was written before the server started, once. What was
+// done meanwhile, without the journal, is later.
+func (b *book) remember(ctx context.Context) error {
+	if b.remembered {
+		return nil
+	}
+	m, err := b.journal.Remember(ctx)
+	if err != nil {
+		return err
+	}
+	b.forget()
+	b.keep(&pxepilot.Record{Known: m.Known, Contents: m.Contents})
+	b.keep(&b.owed)
+	b.pending = m.UnderWay
+	b.remembered = true
+	return nil
+}
+
+// keep notes what a record says of the present.
+func (b *book) keep(r *pxepilot.Record) {
+	for host, boot := range r.Known {
+		if b.known[host] = boot; boot == (pxepilot.Boot{}) {
+			delete(b.known, host)
+		}
+	}
+	for name, digest := range r.Contents {
+		if b.contents[name] = digest; digest == "" {
+			delete(b.contents, name)
+		}
+	}
+}
+
+// write writes a record, after what is owed.
+func (b *book) write(ctx context.Context, r *pxepilot.Record) error {
+	if err := b.remember(ctx); err != nil {
+		return err
+	}
+	all := r
+	if !isEmpty(&b.owed) {
+		sum := after(b.owed, r)
+		all = &sum
+	}
+	if isEmpty(all) {
+		return nil
+	}
+	if err := b.journal.Write(ctx, all); err != nil {
+		return err
+	}
+	b.owed = pxepilot.Record{}
+	b.keep(r)
+	b.saidOf("journal", nil)
+	b.tell(r)
+	return nil
+}
+
+// tell logs what somebody should look at, and what others did.
+func (b *book) tell(r *pxepilot.Record) {
+	for _, e := range slices.Concat(r.New, r.Finished) {
+		level := slog.LevelInfo
+		switch {
+		case e.Loud:
+			level = slog.LevelWarn
+		case e.Actor != Hand:
+			continue
+		}
+		b.log.Log(context.Background(), level, "journal", "entry", e.ID, "what", e.What, "by", e.Actor, "configuration", e.Of,
+			"hosts", names(e.Hosts), "why", e.Why, "result", e.Result, "error", e.Error)
+	}
+}
+
+// names lists the first few hosts.
+func names(hosts []pxepilot.Switch) string {
+	const most = 5
+	var list []string
+	for i := range hosts[:min(most, len(hosts))] {
+		list = append(list, hosts[i].Host)
+	}
+	text := strings.Join(list, " ")
+	if more := len(hosts) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// owe has a record written later, for what it says is so already.
+func (b *book) owe(r *pxepilot.Record, cause error) {
+	b.keep(r)
+	b.owed = after(b.owed, r)
+	if more := len(b.owed.New) - maxOwed; more > 0 {
+		b.owed.New = b.owed.New[more:]
+		b.log.Error("the journal has been out of order for so long that the earliest changes are told nowhere but here", "entries", more)
+	}
+	b.saidOf("journal", cause)
+}
+
+// after makes one record of two.
+func after(a pxepilot.Record, b *pxepilot.Record) pxepilot.Record {
+	return pxepilot.Record{
+		New:      slices.Concat(a.New, b.New),
+		Finished: slices.Concat(a.Finished, b.Finished),
+		Armed:    slices.Concat(slices.DeleteFunc(slices.Clone(a.Armed), func(old pxepilot.Arming) bool { return replaced(old.Host, b) }), b.Armed),
+		Disarmed: slices.Concat(a.Disarmed, b.Disarmed),
+		Known:    merge(a.Known, b.Known),
+		Contents: merge(a.Contents, b.Contents),
+	}
+}
+
+// replaced says whether the arming of a host is another one by a record, or none.
+func replaced(host string, r *pxepilot.Record) bool {
+	return slices.Contains(r.Disarmed, host) || slices.ContainsFunc(r.Armed, func(a pxepilot.Arming) bool { return a.Host == host })
+}
+
+func merge[V any](a, b map[string]V) map[string]V {
+	if len(a) == 0 {
+		return b
+	}
+	m := make(map[string]V, len(a)+len(b))
+	for k, v := range a {
+		m[k] = v
+	}
+	for k, v := range b {
+		m[k] = v
+	}
+	return m
+}
+
+func isEmpty(r *pxepilot.Record) bool {
+	return len(r.New)+len(r.Finished)+len(r.Armed)+len(r.Disarmed)+len(r.Known)+len(r.Contents) == 0
+}
+
+// saidOf logs what is wrong with a matter, once for as long as it stays so.
+func (b *book) saidOf(matter string, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	switch {
+	case b.said[matter] == text:
+	case err == nil:
+		b.log.Info("the "+matter+" works again", "was", b.said[matter])
+	default:
+		consequence := ""
+		if matter == "journal" {
+			consequence = "; changes are refused until it does"
+			if !b.required {
+				consequence = "; changes are made all the same, and nothing tells of them afterwards"
+			}
+		}
+		b.log.Error("the "+matter+" does not work"+consequence, "error", err, "cause", errors.Unwrap(err))
+	}
+	b.said[matter] = text
+}
+
+// A seen view is one with the boots of its hosts, which are as long to make as
+// the links of all hosts to read.
+type seen struct {
+	view  *pxepilot.View
+	boots []pxepilot.Boot // in the order of the view
+	clean bool            // and nothing of it is news
+}
+
+// see reads what a view says.
+func (b *book) see(view *pxepilot.View) []pxepilot.Boot {
+	if b.last.view != view {
+		boots := make([]pxepilot.Boot, len(view.Hosts))
+		for i := range view.Hosts {
+			boots[i] = bootOf(&view.Hosts[i])
+		}
+		b.last = seen{view: view, boots: boots}
+	}
+	return b.last.boots
+}

@@ -1,0 +1,84 @@
+package pilot
+
+import (
+	"slices"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// reconcile adds to a record what came of the changes that were under way when an
+// earlier server ended, by what is there now. The root has resolved by then what
+// was cut off.
+func (b *book) reconcile(record *pxepilot.Record, view *pxepilot.View) {
+	now := b.see(view)
+	for _, e := range b.pending {
+		finished := *e // which nobody knows before it is written
+		finished.Hosts = slices.Clone(e.Hosts)
+		known := judge(&finished, view, now)
+		switch finished.Result {
+		case pxepilot.Done:
+			finished.Why = because(finished.Why, "found done after the server had been cut off")
+		case pxepilot.NotDone:
+			finished.Error = "the server was cut off before anything was switched"
+		default:
+			finished.Error = "the server was cut off, and not every host is as it was, nor every one as it should be"
+			finished.Loud = true
+		}
+		record.Finished = append(record.Finished, &finished)
+		record.Known = merge(record.Known, known)
+	}
+}
+
+func because(why, more string) string {
+	if why == "" {
+		return more
+	}
+	return why + "; " + more
+}
+
+// judge says what came of an entry, and of each of its hosts, by what is there
+// now. It returns what is known with that.
+func judge(e *pxepilot.Entry, view *pxepilot.View, now []pxepilot.Boot) map[string]pxepilot.Boot {
+	known := map[string]pxepilot.Boot{}
+	old, made := 0, 0
+	for i := range e.Hosts {
+		s := &e.Hosts[i]
+		s.Result = pxepilot.Unclear
+		h := view.Inventory.ByName(s.Host)
+		if h == nil {
+			continue
+		}
+		is := now[view.IndexOf(h)]
+		unmoved := alike(is, s.Before) && !touched(s.Before, is)
+		reached := alike(is, s.After)
+		if unmoved {
+			s.Result = pxepilot.NotDone
+			old++
+		}
+		if reached {
+			s.Result = pxepilot.Done
+			made++
+		}
+		if unmoved || reached {
+			known[s.Host] = is
+		}
+	}
+	switch {
+	case old == len(e.Hosts):
+		e.Result = pxepilot.NotDone
+	case made == len(e.Hosts):
+		e.Result = pxepilot.Done
+	default:
+		e.Result = pxepilot.Unclear
+	}
+	for i := range e.Hosts {
+		s := &e.Hosts[i]
+		if s.Result == pxepilot.Done && e.Result != pxepilot.NotDone {
+			s.After.Digest = known[s.Host].Digest
+		}
+		if e.Result != pxepilot.Unclear || s.Result == e.Result {
+			s.Result = "" // the entry says it
+		}
+	}
+	return known
+}

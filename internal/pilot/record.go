@@ -1,0 +1,166 @@
+package pilot
+
+import (
+	"context"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// A switching is what came of switching links.
+type switching struct {
+	steps      []pxepilot.Step
+	entry      int64 // of the journal; 0 for none
+	unrecorded error // the links were switched, and the journal does not tell yet
+}
+
+// switchLinks has the links changed as decide says, and the journal tell of it: the
+// intent before the first link, the result after the last. e says who, what and
+// why.
+func (p *Pilot) switchLinks(ctx context.Context, site *Site, dryRun bool, e *pxepilot.Entry,
+	decide func(*pxepilot.View) ([]pxepilot.Move, error),
+) (switching, error) {
+	if p.book == nil || dryRun {
+		steps, err := site.Root.Change(ctx, site.Inventory, dryRun, decide)
+		return switching{steps: steps}, err
+	}
+	r := recording{book: p.book, site: site, entry: e}
+	defer r.release()
+	steps, err := site.Root.Change(ctx, site.Inventory, false, func(view *pxepilot.View) ([]pxepilot.Move, error) {
+		moves, err := decide(view)
+		if err != nil {
+			return nil, err
+		}
+		return moves, r.intend(ctx, view, moves)
+	})
+	if !r.intended {
+		return switching{}, err
+	}
+	unrecorded := r.conclude(context.WithoutCancel(ctx), steps, err)
+	return switching{steps, e.ID, unrecorded}, err
+}
+
+// A recording is one change on its way into the journal.
+type recording struct {
+	book     *book
+	site     *Site
+	entry    *pxepilot.Entry
+	view     *pxepilot.View // before
+	held     bool           // the lock of the book
+	intended bool
+}
+
+func (r *recording) release() {
+	if r.held {
+		r.held = false
+		r.book.mu.Unlock()
+	}
+}
+
+// intend writes what is about to be done, after what was found done by others.
+func (r *recording) intend(ctx context.Context, view *pxepilot.View, moves []pxepilot.Move) error {
+	b := r.book
+	b.mu.Lock()
+	r.held, r.view = true, view
+	// Before what was written earlier is known, nothing is news.
+	if err := b.remember(ctx); err != nil && b.required {
+		return unwritten(err)
+	}
+	now := b.see(view)
+	record, settled := b.news(view)
+	e := r.entry
+	e.At = b.now()
+	e.Hosts = make([]pxepilot.Switch, len(moves))
+	for i, m := range moves {
+		at := view.IndexOf(m.Host)
+		e.Hosts[i] = pxepilot.Switch{Host: m.Host.Name, Before: now[at], After: intended(&view.Hosts[at], m, view)}
+	}
+	e.Count = len(e.Hosts)
+	record.New = append(record.New, e)
+	if err := b.write(ctx, record); err != nil {
+		if b.required {
+			return unwritten(err)
+		}
+		b.saidOf("journal", err)
+	} else {
+		settled()
+	}
+	r.intended = true
+	return nil
+}
+
+// unwritten is the answer to a change that cannot be written down.
+func unwritten(err error) error {
+	return pxepilot.Errorf(pxepilot.Unavailable, "nothing was switched, for it cannot be written down: %s", pxepilot.ErrorMessage(err)).Because(err)
+}
+
+// conclude writes what came of a change.
+func (r *recording) conclude(ctx context.Context, steps []pxepilot.Step, err error) error {
+	b, e := r.book, r.entry
+	record := &pxepilot.Record{Finished: []*pxepilot.Entry{e}}
+	if e.ID == 0 { // the intent could not be written
+		record = &pxepilot.Record{New: []*pxepilot.Entry{e}}
+	}
+	switch {
+	case err == nil:
+		e.Result = pxepilot.Done
+		record.Known = r.known(ctx, steps)
+	case isRefusal(err):
+		e.Result, e.Error = pxepilot.NotDone, pxepilot.ErrorMessage(err)
+	default:
+		e.Error = pxepilot.ErrorMessage(err)
+		record.Known = r.found(ctx)
+	}
+	if failed := b.write(ctx, record); failed != nil {
+		b.owe(record, failed)
+		if err == nil && b.required {
+			return pxepilot.Errorf(pxepilot.Unavailable,
+				"the links were switched, but the journal does not tell so yet: %s; it is tried again", pxepilot.ErrorMessage(failed)).Because(failed)
+		}
+	}
+	return nil
+}
+
+// isRefusal says whether an error of the root is of a change of which nothing was
+// done, or everything undone. Any other leaves that open.
+func isRefusal(err error) bool { return pxepilot.ErrorCode(err) != pxepilot.Internal }
+
+// known is what the links say that steps were taken of. Where others' links had
+// to be changed with them, they are looked at.
+func (r *recording) known(ctx context.Context, steps []pxepilot.Step) map[string]pxepilot.Boot {
+	changed := make(map[string]string, len(steps))
+	for i := range steps {
+		changed[steps[i].Path] = steps[i].Becomes
+	}
+	known := make(map[string]pxepilot.Boot, len(r.entry.Hosts))
+	for i := range r.entry.Hosts {
+		s := &r.entry.Hosts[i]
+		s.After.Digest = digestOf(r.view.Of(r.view.Inventory.ByName(s.Host)).Links, changed)
+		known[s.Host] = s.After
+	}
+	var others []string
+	for i := range steps {
+		if _, ours := known[steps[i].Host]; !ours {
+			known[steps[i].Host] = pxepilot.Boot{} // unless it can be looked at
+			others = append(others, steps[i].Host)
+		}
+	}
+	if len(others) == 0 {
+		return known
+	}
+	if view, err := r.site.Root.View(ctx, r.site.Inventory); err == nil {
+		for _, host := range others {
+			known[host] = bootOf(view.Of(view.Inventory.ByName(host)))
+		}
+	}
+	return known
+}
+
+// found judges by what is there what came of a change that failed in the middle.
+func (r *recording) found(ctx context.Context) map[string]pxepilot.Boot {
+	view, err := r.site.Root.View(ctx, r.site.Inventory)
+	if err != nil {
+		r.entry.Result = pxepilot.Unclear
+		return nil
+	}
+	return judge(r.entry, view, r.book.see(view))
+}

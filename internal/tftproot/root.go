@@ -8,8 +8,8 @@
 // steps out, all or nothing: prepare.go comes first, undo.go where it fails, and
 // the plan is on disk meanwhile (planfile.go) so that a crash in between is
 // resolved by recover.go. open.go gives files to machines (descent.go is the way to
-// one). digest.go tells whether configurations change. audit.go looks for what would make machines boot something else than what
-// is shown.
+// one). digest.go tells whether configurations change. audit.go looks for what would
+// make machines boot something else than what is shown.
 //
 // Paths inside the package are below the root, separated by "/", "." for the
 // root itself. The root is opened anew for every request, so that a root that

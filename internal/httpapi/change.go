@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -64,8 +65,12 @@ func (a *api) deploy(w http.ResponseWriter, r *http.Request) error {
 // carryOut waits for what a change takes besides the links: what is done after a
 // switch, TFTP servers, machines.
 func (a *api) carryOut(w http.ResponseWriter, r *http.Request, c pilot.Change) (*pilot.Outcome, error) {
+	c.By = asker(r)
 	return patiently(w, func() (*pilot.Outcome, error) { return a.pilot.Change(r.Context(), c) })
 }
+
+// asker is who asks, as far as the connection tells.
+func asker(r *http.Request) pilot.Actor { return pilot.Actor{Name: "api", From: address(r)} }
 
 // represent answers what was done, and logs what of it went wrong.
 func (a *api) represent(w http.ResponseWriter, r *http.Request, c pilot.Change, out *pilot.Outcome) {
@@ -76,8 +81,8 @@ func (a *api) represent(w http.ResponseWriter, r *http.Request, c pilot.Change, 
 // shortfall is what went wrong once the links were switched, for who asked for no
 // outcome and would take silence for success.
 func shortfall(out *pilot.Outcome) error {
-	if out.AfterSwitch != nil {
-		return out.AfterSwitch
+	if out.AfterSwitch != nil || out.Unrecorded != nil {
+		return cmp.Or(out.AfterSwitch, out.Unrecorded)
 	}
 	for _, h := range out.Hosts {
 		if h.Unserved != nil {
@@ -101,6 +106,7 @@ func (a *api) logShortfalls(w http.ResponseWriter, r *http.Request, out *pilot.O
 		}
 		a.log.WarnContext(r.Context(), what, attrs...)
 	}
+	warn("journal", out.Unrecorded)
 	warn("after switch", out.AfterSwitch)
 	for _, h := range out.Hosts {
 		warn("verify", h.Unserved, "host", h.Host)
@@ -133,7 +139,7 @@ func (a *api) change(w http.ResponseWriter, r *http.Request, known fields, want 
 }
 
 func outcome(out *pilot.Outcome, dryRun bool) apiv1.Outcome {
-	o := apiv1.Outcome{Hosts: make([]apiv1.HostOutcome, len(out.Hosts)), Problem: oneLine(pxepilot.ErrorMessage(out.AfterSwitch))}
+	o := apiv1.Outcome{Hosts: make([]apiv1.HostOutcome, len(out.Hosts)), Problem: oneLine(pxepilot.ErrorMessage(cmp.Or(out.AfterSwitch, out.Unrecorded)))}
 	for i, h := range out.Hosts {
 		o.Hosts[i] = apiv1.HostOutcome{Name: h.Host, Configuration: h.Configuration, Rebooted: "NO"}
 		if h.Refused != nil {

@@ -72,15 +72,20 @@ func (a *api) noteFetch(r *http.Request, given pilot.Given, status int) {
 	if r.Method == http.MethodHead && status < 400 {
 		return
 	}
-	by, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		by = r.RemoteAddr
-	}
-	f := pilot.Fetch{Path: r.URL.EscapedPath(), By: by, Agent: r.UserAgent(), Bootloader: given.Bootloader, Status: status}
+	f := pilot.Fetch{Path: r.URL.EscapedPath(), By: address(r), Agent: r.UserAgent(), Bootloader: given.Bootloader, Status: status}
 	if status < 400 {
 		f.Configuration = given.Configuration
 	}
 	a.pilot.Fetched(given.Host, f)
+}
+
+// address is where a request came from, as far as the connection tells.
+func address(r *http.Request) string {
+	by, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		by = r.RemoteAddr
+	}
+	return by
 }
 
 func appendFetch(b []byte, f pilot.Fetch) []byte {

@@ -108,7 +108,9 @@ func (s *BootSite) dhcpFile(t testing.TB, offer []string) string {
 		"log-facility=-",
 		"log-dhcp",
 		"dhcp-authoritative",
-		"dhcp-leasefile=" + filepath.Join(s.dir(), "leases"),
+		// Else it would wait for the disk each time before it answers, for a second
+		// where that is busy. UEFI gives up then, whose time passes faster than ours.
+		"leasefile-ro",
 		"dhcp-hostsdir=" + filepath.Join(s.dir(), "dhcp"),
 		"dhcp-range=" + net4 + "200," + net4 + "250,1h",
 		// iPXE would wait for a proxy DHCP server, and for an IPv6 router.

@@ -22,14 +22,14 @@ import (
 // writes it. It listens on a network card, where the file does not say which.
 type DHCPServer func(t testing.TB, card, file string) *Process
 
-// DnsmasqDHCP is dnsmasq, which may serve TFTP as well. It does not wait for whether
-// an address is in use: three seconds are too much for UEFI machines, whose time
-// passes faster than ours.
+// DnsmasqDHCP is dnsmasq, which may serve TFTP as well. It waits neither for whether
+// an address is in use, nor for the disk to have its leases: that would be too much
+// for UEFI machines, whose time passes faster than ours.
 func DnsmasqDHCP(t testing.TB, _, file string) *Process {
 	t.Helper()
 	testenv.Need(t, "dnsmasq")
 	p := Start(t, "dnsmasq", "--keep-in-foreground", "--log-facility=-", "--pid-file=", "--no-ping",
-		"--dhcp-leasefile="+leasesOf(file), "--conf-file="+file)
+		"--leasefile-ro", "--conf-file="+file)
 	p.Wait(t, "dnsmasq-dhcp[")
 	return p
 }
@@ -50,13 +50,14 @@ func Kea(t testing.TB, _, file string) *Process {
 func Dhcpd(t testing.TB, card, file string) *Process {
 	t.Helper()
 	testenv.Need(t, "dhcpd")
-	Write(t, leasesOf(file), "")
-	p := Start(t, "dhcpd", "-f", "-d", "-4", "--no-pid", "-cf", file, "-lf", leasesOf(file), card)
+	dir := file + ".leases"
+	Mount(t, "tmpfs", dir, "") // or it would wait for the disk each time
+	leases := filepath.Join(dir, "leases")
+	Write(t, leases, "")
+	p := Start(t, "dhcpd", "-f", "-d", "-4", "--no-pid", "-cf", file, "-lf", leases, card)
 	p.Wait(t, "Server starting service")
 	return p
 }
-
-func leasesOf(file string) string { return file + ".leases" }
 
 // NewUnservedSite makes a site without machines and loaders, whose DHCP and TFTP
 // servers come later. Its machines have no certain address.

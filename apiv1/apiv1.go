@@ -120,6 +120,7 @@ type Outcome struct {
 	Hosts   []HostOutcome `json:"hosts"`
 	Steps   []Step        `json:"steps,omitempty"`   // of a dry run
 	Problem string        `json:"problem,omitempty"` // what went wrong after every link was switched, such as deploy.after_switch
+	Entry   int64         `json:"entry,omitempty"`   // of an undo: its own entry of the journal, by which it can be undone
 }
 
 // HostOutcome tells what was done to one host.

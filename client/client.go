@@ -151,6 +151,36 @@ func (c *Client) change(ctx context.Context, change apiv1.Change, path ...string
 	return answerTo[apiv1.Outcome](ctx, c, request{method: http.MethodPut, path: path, body: change, prefer: true, limit: switching})
 }
 
+// Undo brings hosts back to what they were set to before an entry of the history:
+// all of them, or none where one was switched since, unless u.Force is set.
+func (c *Client) Undo(ctx context.Context, u apiv1.Undo) (*apiv1.Outcome, error) {
+	return answerTo[apiv1.Outcome](ctx, c, request{method: http.MethodPut, path: []string{"undo"}, body: u, prefer: true, limit: switching})
+}
+
+// History tells what happened, the latest first.
+func (c *Client) History(ctx context.Context, o apiv1.HistoryOptions) (*apiv1.History, error) {
+	query := url.Values{}
+	set := func(name, value string) {
+		if value != "" && value != "0" {
+			query.Set(name, value)
+		}
+	}
+	path := []string{"history"}
+	if o.Host != "" {
+		path = []string{"hosts", o.Host, "history"}
+	}
+	set("since", o.Since)
+	set("actor", o.Actor)
+	set("before", strconv.FormatInt(o.Before, 10))
+	set("limit", strconv.Itoa(o.Limit))
+	return answerTo[apiv1.History](ctx, c, request{method: http.MethodGet, path: path, query: query, limit: ordinary})
+}
+
+// HistoryEntry tells all of one entry.
+func (c *Client) HistoryEntry(ctx context.Context, id int64) (*apiv1.Entry, error) {
+	return answerTo[apiv1.Entry](ctx, c, request{method: http.MethodGet, path: []string{"history", strconv.FormatInt(id, 10)}, limit: ordinary})
+}
+
 // Hosts lists all hosts in the order of the configuration file.
 func (c *Client) Hosts(ctx context.Context) ([]apiv1.Host, error) {
 	return c.hosts(ctx, nil)

@@ -162,6 +162,23 @@ func TestCalls(t *testing.T) {
 			&apiv1.Outcome{Hosts: []apiv1.HostOutcome{{Name: "h1", Configuration: "local", Rebooted: "NO", Served: "NO", Unserved: "u"}}, Problem: "p"}},
 		{"clear", func(ctx context.Context, c *Client) (any, error) { return c.Clear(ctx, change) }, "PUT /v1/clear " + body, outcomeJSON, outcome},
 		{"repair", func(ctx context.Context, c *Client) (any, error) { return c.Repair(ctx, apiv1.Change{All: true}) }, `PUT /v1/repair {"all":true}`, outcomeJSON, outcome},
+		{"undo", func(ctx context.Context, c *Client) (any, error) {
+			return c.Undo(ctx, apiv1.Undo{ID: 17, Host: "h1", Force: true, DryRun: true})
+		},
+			`PUT /v1/undo {"id":17,"host":"h1","force":true,"dryRun":true}`, outcomeJSON, outcome},
+		{"undo the latest", func(ctx context.Context, c *Client) (any, error) { return c.Undo(ctx, apiv1.Undo{}) }, "PUT /v1/undo {}",
+			`{"hosts":[],"entry":18}`, &apiv1.Outcome{Hosts: []apiv1.HostOutcome{}, Entry: 18}},
+		{"history", func(ctx context.Context, c *Client) (any, error) { return c.History(ctx, apiv1.HistoryOptions{}) }, "GET /v1/history",
+			`{"entries":[],"earlier":true}`, &apiv1.History{Entries: []apiv1.Entry{}, Earlier: true}},
+		{"history of a host", func(ctx context.Context, c *Client) (any, error) {
+			return c.History(ctx, apiv1.HistoryOptions{Host: "h/3", Since: "2026-11-20T18:00:00+01:00", Actor: "host h3", Before: 17, Limit: 5})
+		}, "GET /v1/hosts/h%2F3/history?actor=host+h3&before=17&limit=5&since=2026-11-20T18%3A00%3A00%2B01%3A00",
+			`{"entries":[],"earlier":false}`, &apiv1.History{Entries: []apiv1.Entry{}}},
+		{"entry", func(ctx context.Context, c *Client) (any, error) { return c.HistoryEntry(ctx, 17) }, "GET /v1/history/17",
+			`{"id":17,"at":"2026-11-20T17:04:05Z","what":"deploy","actor":"api","from":"10.0.0.9","configuration":"ubuntu","result":"done","count":1,
+				"hosts":[{"host":"h7","before":{"state":"none"},"after":{"state":"configured","configuration":"ubuntu"}}]}`,
+			&apiv1.Entry{ID: 17, At: "2026-11-20T17:04:05Z", What: "deploy", Actor: "api", From: "10.0.0.9", Configuration: "ubuntu", Result: "done", Count: 1,
+				Hosts: []apiv1.Switch{{Host: "h7", Before: apiv1.Boot{State: "none"}, After: apiv1.Boot{State: "configured", Configuration: "ubuntu"}}}}},
 	} {
 		for _, prefix := range []string{"", "/pilot", "/a%2Fb"} {
 			var asked string

@@ -48,7 +48,7 @@ func TestChanges(t *testing.T) {
 		{"another preference", deploy, `{"hosts":[{"name":"h1"}]}`, []string{"Prefer: return=minimal, return=representation"}, 204, "", map[string]string{"h1": "ubuntu-16.04"}},
 		{"dry run", deploy, `{"hosts":[{"name":"h3"}],"dryRun":true}`, nil, 200,
 			`{"hosts":[{"name":"h3","configuration":"ubuntu-16.04","rebooted":"NO"}],"steps":[` +
-				step("h3", "03", "conf/local", "conf/ubuntu-16.04") + "," + step("h3", "33", "01-00-00-00-00-00-03", "conf/ubuntu-16.04") + `]}`, nil},
+				step("h3", "03", "conf/local", "conf/ubuntu-16.04") + "," + step("h3", "33", "01-00-00-00-00-00-03", "01-00-00-00-00-00-03") + `]}`, nil},
 		{"skip refused", deploy, `{"hosts":[{"name":"h2"},{"name":"h1"}],"skipRefused":true}`, nil, 200,
 			outcome(`{"name":"h2","configuration":"","rebooted":"NO","refused":"host \"h2\": pxelinux.cfg/01-00-00-00-00-00-02 is not a link but somebody else's file; move it away, or have it kept beside with --force"},` + done),
 			map[string]string{"h1": "ubuntu-16.04"}},

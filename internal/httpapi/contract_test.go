@@ -70,6 +70,12 @@ func TestFieldsAreTheContract(t *testing.T) {
 		{"host of a deploy", schema("DeployRef"), deployFields.host},
 		{"host of a clear", schema("HostRef"), clearFields.host},
 		{"host of a repair", schema("HostRef"), repairFields.host},
+		{"body of undo", schema("Undo"), undoFields},
+		{"apiv1.Undo", schema("Undo"), fieldsOf(apiv1.Undo{})},
+		{"apiv1.History", schema("History"), fieldsOf(apiv1.History{})},
+		{"apiv1.Entry", schema("Entry"), fieldsOf(apiv1.Entry{})},
+		{"apiv1.Switch", schema("Switch"), fieldsOf(apiv1.Switch{})},
+		{"apiv1.Boot", schema("Boot"), fieldsOf(apiv1.Boot{})},
 		{"apiv1.Error", schema("Error"), fieldsOf(apiv1.Error{})},
 		{"apiv1.Configurations", schema("Configurations"), fieldsOf(apiv1.Configurations{})},
 		{"apiv1.Configuration", schema("Configurations", "configurations"), fieldsOf(apiv1.Configuration{})},
@@ -133,6 +139,10 @@ func TestWordsAreTheContract(t *testing.T) {
 		schemas["Ask"].Value.Properties["by"])
 	sameWords(t, []pxepilot.Found{pxepilot.Absent, pxepilot.Broken, pxepilot.Unreadable, pxepilot.NotAFile, pxepilot.Empty, pxepilot.Unchrooted, pxepilot.Readable},
 		schemas["Ask"].Value.Properties["found"])
+	sameWords(t, []pxepilot.What{pxepilot.Deployed, pxepilot.Cleared, pxepilot.Repaired, pxepilot.Finished, pxepilot.Failed, pxepilot.TimedOut,
+		pxepilot.PutBack, pxepilot.Undone, pxepilot.ByHand, pxepilot.Content, pxepilot.Suspended, pxepilot.Resumed, pxepilot.Refused},
+		schemas["Entry"].Value.Properties["what"])
+	sameWords(t, []string{result(pxepilot.UnderWay), result(pxepilot.Done), result(pxepilot.NotDone), result(pxepilot.Unclear)}, schemas["Result"])
 }
 
 func sameWords[T ~string](t *testing.T, ours []T, contract *openapi3.SchemaRef) {

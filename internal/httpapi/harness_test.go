@@ -339,11 +339,14 @@ func (m *memory) Change(ctx context.Context, inv *pxepilot.Inventory, dryRun boo
 	}
 	var steps []pxepilot.Step
 	for _, move := range moves {
-		for _, l := range view.Of(move.Host).Links {
+		for i, l := range view.Of(move.Host).Links {
 			s := pxepilot.Step{Host: move.Host.Name, Bootloader: l.Bootloader, Path: l.Path, Was: l.Target}
 			if move.Want == pxepilot.Deploy {
 				m.checked(move.Configuration)
 				s.Becomes = "conf/" + move.Configuration
+				if i%len(move.Host.MACs) > 0 {
+					s.Becomes = "01-" + move.Host.MACs[0].Dashed()
+				}
 			}
 			steps = append(steps, s)
 		}

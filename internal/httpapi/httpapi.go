@@ -5,7 +5,7 @@
 // turns them into JSON by one table, gives each request an id and logs it once.
 // guard.go keeps out web pages, for the API has no passwords. json.go reads the
 // bodies, strictly and with positions; hosts.go writes the one large answer, and
-// explain.go the one that explains. power.go waits for machines, longer than the
+// explain.go the one that explains, history.go what happened. power.go waits for machines, longer than the
 // server would let a client. files.go gives machines what they boot.
 package httpapi
 
@@ -28,6 +28,8 @@ type Pilot interface {
 	Host(ctx context.Context, ref string) (*pxepilot.HostStatus, error)
 	Explain(ctx context.Context, ref string, verify bool) (*pxepilot.Explanation, error)
 	Change(context.Context, pilot.Change) (*pilot.Outcome, error)
+	History(context.Context, pxepilot.Question) ([]pxepilot.Entry, error)
+	Undo(context.Context, pilot.Undo) (*pilot.Outcome, error)
 	Powers(context.Context) *pxepilot.PowerView
 	Power(ctx context.Context, ref string) (*pilot.PowerStatus, error)
 	Addresses() *pxepilot.PowerView

@@ -141,6 +141,24 @@ func (r *reader) bool() (bool, error) {
 	return false, r.wrongType("true or false")
 }
 
+// number reads one from 1 on, which may be the ID of an entry.
+func (r *reader) number() (int64, error) {
+	c := r.next()
+	start := r.at
+	for r.at < len(r.text) && strings.IndexByte("+-.0123456789eE", r.text[r.at]) >= 0 {
+		r.at++
+	}
+	n, ok := positive(string(r.text[start:r.at]))
+	switch {
+	case ok:
+		return n, nil
+	case c == '-' || '0' <= c && c <= '9':
+		return 0, r.failAt(start, "%s is %s; want a whole number from 1 on", r.where(), pxepilot.Quote(cut(string(r.text[start:r.at]))))
+	}
+	r.at = start
+	return 0, r.wrongType("a number")
+}
+
 // quoted reads what stands between quotes.
 func (r *reader) quoted() ([]byte, error) {
 	start := r.at

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+	lib "modernc.org/sqlite/lib"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -16,6 +17,49 @@ import (
 // those who write. In the place of journal.db, it is the journal. It gets its name
 // when it is whole.
 func (j *Journal) Backup(ctx context.Context, path string) error {
+	if err := j.usable(); err != nil {
+		return err
+	}
+	return backup(ctx, j.path, path)
+}
+
+// Backup does so with the journal of a directory that another process may have
+// open. It changes nothing there, and has the copy only of a journal that is whole.
+func Backup(ctx context.Context, directory, path string) error {
+	dir, err := filepath.Abs(directory)
+	if err != nil {
+		return misplaced(err)
+	}
+	from := filepath.Join(dir, database)
+	if err := readable(from); err != nil {
+		_, there := os.Stat(dir)
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			return pxepilot.Errorf(pxepilot.Forbidden, "the journal in %s is closed to you; run this as the user of the server, or as root", pxepilot.Quote(dir)).Because(err)
+		case errors.Is(err, fs.ErrNotExist) && there == nil:
+			return pxepilot.Errorf(pxepilot.NotFound, "there is no journal in %s; no server has kept its state there yet", pxepilot.Quote(dir)).Because(err)
+		}
+		return misplaced(err)
+	}
+	if err := check(ctx, from); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return trouble(from, err)
+	}
+	return backup(ctx, from, path)
+}
+
+func readable(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// backup copies a database to a new file.
+func backup(ctx context.Context, from, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return noBackup(path, fs.ErrExist)
 	}
@@ -23,7 +67,7 @@ func (j *Journal) Backup(ctx context.Context, path string) error {
 	if err != nil {
 		return noBackup(path, err)
 	}
-	err = errors.Join(j.copyTo(ctx, f.Name()), f.Sync(), f.Close())
+	err = errors.Join(copyTo(ctx, from, f.Name()), f.Sync(), f.Close())
 	if err == nil {
 		err = renameNew(f.Name(), path)
 	}
@@ -38,17 +82,17 @@ func (j *Journal) Backup(ctx context.Context, path string) error {
 	return noBackup(path, err)
 }
 
-// copyTo copies the database to an empty file.
-func (j *Journal) copyTo(ctx context.Context, path string) error {
-	if err := j.usable(); err != nil {
-		return err
-	}
+// copyTo copies a database to an empty file.
+func copyTo(ctx context.Context, from, path string) error {
 	// Those who read must not write, which this is for SQLite.
-	db, err := open(j.path, "ro")
+	db, err := open(from, "ro")
 	if err != nil {
 		return err
 	}
 	_, err = db.ExecContext(ctx, `VACUUM INTO ?`, path)
+	if isOf(err, lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB, lib.SQLITE_BUSY) { // what is copied, not the copy
+		err = trouble(from, err)
+	}
 	return errors.Join(err, db.Close())
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
@@ -20,8 +21,11 @@ const damage = "the journal in the " + directory + " is damaged, or its disk is 
 
 const full = "there is no space left for the journal; make room in the " + directory
 
-// trouble makes a clear sentence of what a database did not do.
-func (j *Journal) trouble(err error) error {
+// trouble makes a clear sentence of what the journal's database did not do.
+func (j *Journal) trouble(err error) error { return trouble(j.path, err) }
+
+// trouble makes a clear sentence of what the database at a path did not do.
+func trouble(path string, err error) error {
 	var ours *pxepilot.Error
 	var theirs *sqlite.Error
 	switch {
@@ -44,7 +48,7 @@ func (j *Journal) trouble(err error) error {
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return unavailable(err, damage)
 	case lib.SQLITE_CANTOPEN, lib.SQLITE_IOERR:
-		if j.cramped() { // of what is short beside the database it says no more
+		if cramped(path) { // of what is short beside the database it says no more
 			return unavailable(err, full)
 		}
 		return unavailable(err, "the files of the journal cannot be opened, read or written; see that the "+directory+" is there and what the kernel says of its disk (dmesg)")
@@ -54,10 +58,10 @@ func (j *Journal) trouble(err error) error {
 
 // cramped says whether the file system has no room for what SQLite keeps beside
 // a database.
-func (j *Journal) cramped() bool {
+func cramped(path string) bool {
 	const room = 128 << 10
 	var fs unix.Statfs_t
-	err := unix.Statfs(filepath.Dir(j.path), &fs)
+	err := unix.Statfs(filepath.Dir(path), &fs)
 	return err == nil && (fs.Bavail*uint64(fs.Bsize) < room || fs.Files > 0 && fs.Ffree < 4)
 }
 
@@ -67,6 +71,11 @@ func unavailable(cause error, sentence string) error {
 
 // isFull says whether an error is for want of space.
 func isFull(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || isOf(err, lib.SQLITE_FULL)
+}
+
+// isOf says whether an error is SQLite's, of one of some codes.
+func isOf(err error, codes ...int) bool {
 	var theirs *sqlite.Error
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.As(err, &theirs) && theirs.Code()&0xff == lib.SQLITE_FULL
+	return errors.As(err, &theirs) && slices.Contains(codes, theirs.Code()&0xff)
 }

@@ -163,6 +163,7 @@ func serveInProcess(t *testing.T, site *lab.Site) *client.Client {
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	s := &app.Server{
 		Config: site.File,
+		State:  site.State,
 		Log:    slog.New(slog.DiscardHandler),
 		Ready:  func(url string, _ *pilot.Pilot) { ready <- url },
 	}

@@ -19,7 +19,7 @@ import (
 func TestTwoServers(t *testing.T) {
 	hosts := lab.Hosts(100, 2)
 	site := newSite(t, hosts...)
-	servers := map[string]*lab.Server{"local": site.Serve(t), "install": site.Serve(t)}
+	servers := map[string]*lab.Server{"local": site.Serve(t), "install": beside(t, site)}
 	deploy(t, servers["local"], "local", hosts...)
 
 	ctx, stop := context.WithCancel(t.Context())
@@ -54,6 +54,15 @@ func TestTwoServers(t *testing.T) {
 	}
 }
 
+// beside starts a second server on a site. Each keeps a journal of its own, in which
+// what the other one does is done by others.
+func beside(t *testing.T, site *lab.Site) *lab.Server {
+	t.Helper()
+	other := *site
+	other.State = site.State + "-other"
+	return other.Serve(t)
+}
+
 // What a server was killed in the middle of, another one resolves before it
 // changes anything itself.
 func TestOneOfTwoServersKilled(t *testing.T) {
@@ -62,7 +71,7 @@ func TestOneOfTwoServersKilled(t *testing.T) {
 	other := site.Serve(t)
 	deploy(t, other, "local", hosts...)
 	for range 20 {
-		victim := site.Serve(t)
+		victim := beside(t, site)
 		go func() { // its answer is not of interest
 			_, _ = victim.Client.Deploy(t.Context(), "install", apiv1.Change{Hosts: refs(hosts[1:]...)})
 		}()

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -29,11 +31,13 @@ type bmcs struct {
 
 // newBMCs remembers addresses in a file of directory. Where that cannot be,
 // nothing is remembered over a restart, and the log says so.
-func newBMCs(directory string, log *slog.Logger) *bmcs {
+func newBMCs(directory func() string, log *slog.Logger) *bmcs {
 	return &bmcs{log: log, moved: func() {}, ask: neighbour.LookupAll, table: sync.OnceValue(func() *neighbour.Table {
-		o := neighbour.Options{Path: filepath.Join(directory, "neighbours.json"), Warn: func(text string) { log.Warn(text) }}
-		err := os.MkdirAll(directory, 0o700)
-		if err == nil {
+		dir := directory()
+		o := neighbour.Options{Path: filepath.Join(dir, "neighbours.json"), Warn: func(text string) { log.Warn(text) }}
+		// What is above is not made: where that is missing, a disk may not be mounted.
+		err := os.Mkdir(dir, 0o700)
+		if err == nil || errors.Is(err, fs.ErrExist) {
 			var table *neighbour.Table
 			if table, err = neighbour.Open(o); err == nil {
 				return table

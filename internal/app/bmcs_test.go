@@ -36,7 +36,7 @@ func TestWhereABMCIs(t *testing.T) {
 		{"its address was another's", true, map[pxepilot.MAC][]neighbour.Sighting{other: seen{{Addr: a, Seen: swept.Add(-time.Hour)}}}, "10.77.0.51"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d := newBMCs(t.TempDir(), slog.New(slog.DiscardHandler))
+			d := newBMCs(t.TempDir, slog.New(slog.DiscardHandler))
 			if tt.swept {
 				d.bind(neighbour.Binding{MAC: ours, Addrs: []netip.Addr{a}, Seen: swept})
 			}
@@ -57,7 +57,7 @@ func TestAContestedAddressIsNotDriven(t *testing.T) {
 	ours, other := pxepilot.MAC{2, 0, 0, 0, 0, 1}, pxepilot.MAC{2, 0, 0, 0, 0, 9}
 	a := []netip.Addr{netip.MustParseAddr("10.77.0.51")}
 	now := time.Now()
-	d := newBMCs(t.TempDir(), slog.New(slog.DiscardHandler))
+	d := newBMCs(t.TempDir, slog.New(slog.DiscardHandler))
 	d.bind(neighbour.Binding{MAC: ours, Addrs: a, Seen: now}, neighbour.Binding{MAC: other, Addrs: a, Seen: now})
 	if at, err := d.find(ours, nil)(t.Context()); err == nil || !strings.Contains(err.Error(), "claimed by 02:00:00:00:00:01 and by another machine") {
 		t.Errorf("%s, %v", at, err)

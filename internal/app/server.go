@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pxe-pilot/pxe-pilot/internal/config"
 	"github.com/pxe-pilot/pxe-pilot/internal/httpapi"
 	"github.com/pxe-pilot/pxe-pilot/internal/inventory"
 	"github.com/pxe-pilot/pxe-pilot/internal/pilot"
@@ -24,7 +26,7 @@ import (
 // A Server is "pxe-pilot server" as a value that a test can start on port 0.
 type Server struct {
 	Config string                                              // path of the configuration file
-	State  string                                              // directory of what outlives the server
+	State  string                                              // directory of what outlives the server, unless the file names one
 	Env    func(string) string                                 // like os.Getenv
 	Log    *slog.Logger                                        //
 	Ready  func(url string, s *pilot.Pilot)                    // called once it answers; may be nil
@@ -51,11 +53,12 @@ func (s *Server) Run(ctx context.Context) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	bmcs := newBMCs(s.State, s.Log)
+	var store *inventory.Store[state]
+	bmcs := newBMCs(func() string { return s.stateOf(store.Current()).Directory }, s.Log)
 	drivers := &drivers{bmcs: bmcs, env: s.Env}
 	fleet := drivers.fleet()
 	defer fleet.Close()
-	store := inventory.New(func() (*state, []string, error) { return build(s.Config, s.Log) })
+	store = inventory.New(func() (*state, []string, error) { return build(s.Config, s.Log) })
 	store.Swapped = func(now *state) {
 		drivers.adapters.Store(&now.adapters)
 		drivers.authorities.Store(&now.authorities)
@@ -73,7 +76,13 @@ func (s *Server) Run(ctx context.Context) error {
 		// next change tries again.
 		s.Log.Error("the TFTP root was not looked at for what a crash may have left; changes are refused until it is", "error", err)
 	}
-	fly := pilot.New(func() *pilot.Site { return store.Current().site }, store.Err, pilot.Options{Power: fleet, Discoverer: bmcs})
+	diary := newDiary(s.stateOf(first), s.Log)
+	defer diary.close()
+	fly := pilot.New(func() *pilot.Site { return store.Current().site }, store.Err, pilot.Options{
+		Power: fleet, Discoverer: bmcs,
+		Journal: diary, Required: func() bool { return store.Current().kept.Required }, Log: s.Log,
+	})
+	fly.Begin(ctx)
 	hostname, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("the machine's name: %w", err)
@@ -84,7 +93,7 @@ func (s *Server) Run(ctx context.Context) error {
 		Hostname:     hostname,
 		Boot:         func() bool { return store.Current().server.Boot },
 	})
-	opened := socketOf(first)
+	opened := s.openedBy(first)
 	listener, url, err := s.listen(store, opened)
 	if err != nil {
 		return err
@@ -95,6 +104,8 @@ func (s *Server) Run(ctx context.Context) error {
 		func(ctx context.Context) error {
 			return store.Watch(ctx, s.Log, func(err error) { s.reloaded(store, opened, err) })
 		},
+		fly.Watch,
+		diary.tend,
 		func(ctx context.Context) error { return s.onHangup(ctx, hangups, store, opened) },
 		func(context.Context) error {
 			if s.Ready != nil {
@@ -105,19 +116,29 @@ func (s *Server) Run(ctx context.Context) error {
 	)
 }
 
-// A socket is what the configuration file says about the one that is listened
-// on. It stays open, so that this does not follow a reload.
-type socket struct {
+// An opening is what the configuration file says about what is opened once: it does
+// not follow a reload.
+type opening struct {
 	address     string
 	port        int
 	certificate *tls.Certificate // the first one; nil without TLS
+	state       config.State
 }
 
-func socketOf(s *state) socket { return socket{s.server.Address, s.server.Port, s.certificate} }
+func (s *Server) openedBy(now *state) opening {
+	return opening{now.server.Address, now.server.Port, now.certificate, s.stateOf(now)}
+}
+
+// stateOf is where and how long is kept what outlives the server.
+func (s *Server) stateOf(now *state) config.State {
+	kept := now.kept
+	kept.Directory = cmp.Or(kept.Directory, s.State)
+	return kept
+}
 
 // listen opens the port that the configuration file names, and returns the URL
 // by which this machine reaches it.
-func (s *Server) listen(store *inventory.Store[state], server socket) (net.Listener, string, error) {
+func (s *Server) listen(store *inventory.Store[state], server opening) (net.Listener, string, error) {
 	listen := s.Listen
 	if listen == nil {
 		listen = net.Listen
@@ -176,7 +197,7 @@ func serve(ctx context.Context, server *http.Server, l net.Listener, log *slog.L
 }
 
 // onHangup reloads on SIGHUP.
-func (s *Server) onHangup(ctx context.Context, hangups <-chan os.Signal, store *inventory.Store[state], opened socket) error {
+func (s *Server) onHangup(ctx context.Context, hangups <-chan os.Signal, store *inventory.Store[state], opened opening) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -188,7 +209,7 @@ func (s *Server) onHangup(ctx context.Context, hangups <-chan os.Signal, store *
 }
 
 // reloaded logs what came of a reload, and what of it has to wait for a restart.
-func (s *Server) reloaded(store *inventory.Store[state], opened socket, err error) {
+func (s *Server) reloaded(store *inventory.Store[state], opened opening, err error) {
 	if err != nil {
 		s.Log.Error("the configuration file was not reloaded; the last good state stays in force", "error", err)
 		return
@@ -197,23 +218,29 @@ func (s *Server) reloaded(store *inventory.Store[state], opened socket, err erro
 	for _, w := range now.warnings {
 		s.Log.Warn(w.String())
 	}
-	for _, key := range opened.differs(socketOf(now)) {
+	for _, key := range opened.differs(s.openedBy(now)) {
 		s.Log.Warn(key + " was changed, which has no effect before the server is restarted")
 	}
 	s.Log.Info("the configuration file was reloaded", "hosts", len(now.site.Inventory.Hosts()))
 }
 
-// differs lists the keys of the configuration file in which two sockets differ.
-func (s socket) differs(now socket) []string {
+// differs lists the keys of the configuration file in which two openings differ.
+func (o opening) differs(now opening) []string {
 	var keys []string
-	if s.port != now.port {
-		keys = append(keys, "server.port")
-	}
-	if s.address != now.address {
-		keys = append(keys, "server.address")
-	}
-	if (s.certificate == nil) != (now.certificate == nil) {
-		keys = append(keys, "server.tls")
+	for _, k := range []struct {
+		key     string
+		differs bool
+	}{
+		{"server.port", o.port != now.port},
+		{"server.address", o.address != now.address},
+		{"server.tls", (o.certificate == nil) != (now.certificate == nil)},
+		{"state.directory", o.state.Directory != now.state.Directory},
+		{"state.keep", o.state.Keep != now.state.Keep},
+		{"state.max_size", o.state.MaxSize != now.state.MaxSize},
+	} {
+		if k.differs {
+			keys = append(keys, k.key)
+		}
 	}
 	return keys
 }

@@ -24,6 +24,7 @@ type state struct {
 	site        *pilot.Site
 	root        *tftproot.Root
 	server      config.Server
+	kept        config.State
 	certificate *tls.Certificate // nil without TLS
 	adapters    map[string]pxepilot.Adapter
 	authorities map[string]string // digests of the files that Redfish services are believed by
@@ -110,10 +111,11 @@ func assemble(c *config.Config, log *slog.Logger) (*state, error) {
 	s := &state{
 		site: &pilot.Site{
 			Inventory: inv, Bootloaders: loaders, Declared: len(c.Configuration.Bootloaders) > 0, Root: root,
-			Explainer: root, Files: root, Servers: servers, Verify: c.Deploy.Verify, AfterSwitch: after,
+			Explainer: root, Files: root, Texts: root, Recover: root.Recover, Servers: servers, Verify: c.Deploy.Verify, AfterSwitch: after,
 		},
 		root:     root,
 		server:   c.Server,
+		kept:     c.State,
 		adapters: make(map[string]pxepilot.Adapter, len(c.Adapters)),
 		warnings: c.Warnings,
 	}

@@ -35,7 +35,7 @@ type Actor struct {
 // round.
 type book struct {
 	journal  Journal
-	required bool // what cannot be written is not done
+	required func() bool // what cannot be written is not done
 	now      func() time.Time
 	log      *slog.Logger
 
@@ -60,8 +60,11 @@ func newBook(o Options) *book {
 	if o.Journal == nil {
 		return nil
 	}
-	b := &book{journal: o.Journal, required: !o.WithoutState, now: o.Now, log: o.Log, said: map[string]string{}}
+	b := &book{journal: o.Journal, required: o.Required, now: o.Now, log: o.Log, said: map[string]string{}}
 	b.forget()
+	if b.required == nil {
+		b.required = func() bool { return true }
+	}
 	if b.now == nil {
 		b.now = time.Now
 	}
@@ -219,7 +222,7 @@ func (b *book) saidOf(matter string, err error) {
 		consequence := ""
 		if matter == "journal" {
 			consequence = "; changes are refused until it does"
-			if !b.required {
+			if !b.required() {
 				consequence = "; changes are made all the same, and nothing tells of them afterwards"
 			}
 		}

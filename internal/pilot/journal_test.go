@@ -188,7 +188,7 @@ func TestJournalThatFails(t *testing.T) {
 
 func TestWithoutState(t *testing.T) {
 	s := newBookSite(t, "a", "b")
-	s.options.WithoutState = true
+	s.options.Required = func() bool { return false }
 	s.journal.fails = errors.New("gone")
 	s.start()
 	if out := s.must("ubuntu", "a"); out.Unrecorded != nil || out.Entry != 0 {

@@ -67,10 +67,10 @@ type Options struct {
 	Discoverer Discoverer // nil where nothing looks for BMCs
 	Timing     Timing
 
-	Journal      Journal          // nil where nothing is written down
-	WithoutState bool             // a change is also made where it cannot be written down
-	Now          func() time.Time // time.Now unless told
-	Log          *slog.Logger     // of what nobody asked for; nil for none
+	Journal  Journal          // nil where nothing is written down
+	Required func() bool      // a change that cannot be written down is not made; nil for always
+	Now      func() time.Time // time.Now unless told
+	Log      *slog.Logger     // of what nobody asked for; nil for none
 }
 
 // New makes a Pilot. site returns the current site, and reloadError what was

@@ -62,7 +62,7 @@ func (r *recording) intend(ctx context.Context, view *pxepilot.View, moves []pxe
 	b.mu.Lock()
 	r.held, r.view = true, view
 	// Before what was written earlier is known, nothing is news.
-	if err := b.remember(ctx); err != nil && b.required {
+	if err := b.remember(ctx); err != nil && b.required() {
 		return unwritten(err)
 	}
 	now := b.see(view)
@@ -77,7 +77,7 @@ func (r *recording) intend(ctx context.Context, view *pxepilot.View, moves []pxe
 	e.Count = len(e.Hosts)
 	record.New = append(record.New, e)
 	if err := b.write(ctx, record); err != nil {
-		if b.required {
+		if b.required() {
 			return unwritten(err)
 		}
 		b.saidOf("journal", err)
@@ -112,7 +112,7 @@ func (r *recording) conclude(ctx context.Context, steps []pxepilot.Step, err err
 	}
 	if failed := b.write(ctx, record); failed != nil {
 		b.owe(record, failed)
-		if err == nil && b.required {
+		if err == nil && b.required() {
 			return pxepilot.Errorf(pxepilot.Unavailable,
 				"the links were switched, but the journal does not tell so yet: %s; it is tried again", pxepilot.ErrorMessage(failed)).Because(failed)
 		}

@@ -105,7 +105,7 @@ func TestBootUEFIByHTTP(t *testing.T) {
 		"dhcp-boot=tag:http,http://SERVER:3478/tftp/ipxe.efi", "dhcp-match=set:ipxe,175", "dhcp-boot=tag:ipxe,http://SERVER:3478/boot/${mac:hexhyp}")
 	site.Put(t, ".", ipxeEFI)
 	site.Loaders = "[{name: ipxe}]"
-	m := site.Machine(t, "h1", lab.UEFI)
+	m := site.Machine(t, "h1", lab.UEFI, lab.HTTPBoot)
 	m.InstallEFI(t)
 	configureBoots(t, site, "ipxe", ipxeBoots("/tftp/mark"), "unused")
 	bootsWhatIsDeployed(t, site.Serve(t), m, "disk")

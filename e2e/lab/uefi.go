@@ -35,6 +35,9 @@ func UEFI(t testing.TB, m *Machine) []string {
 		"-fw_cfg", "name=opt/org.tianocore/IPv6Support,string=n"}
 }
 
+// HTTPBoot turns off in the machine's setup that it tries PXE before HTTP.
+func HTTPBoot(m *Machine) { Args("-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n")(m) }
+
 // InstallEFI gives the machine a disk that boots, the first after the network card
 // that machines boot from. QEMU makes it of the files of a directory.
 func (m *Machine) InstallEFI(t testing.TB) {

@@ -18,6 +18,7 @@ kea-dhcp4-server            kea-dhcp4
 isc-dhcp-server             dhcpd
 rsync                       rsync
 iproute2                    ip
+nftables                    nft
 curl                        curl
 ipmitool                    ipmitool
 openipmi                    ipmi_sim

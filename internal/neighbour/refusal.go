@@ -1,6 +1,10 @@
 package neighbour
 
-import "github.com/pxe-pilot/pxe-pilot"
+import (
+	"fmt"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
 
 // A Reason is why nobody can tell which machine is at the other end of a
 // connection.
@@ -9,34 +13,36 @@ type Reason string
 // The reasons.
 const (
 	Itself    Reason = "itself"     // this machine
-	Routed    Reason = "routed"     // answers go to a router
-	Forwarded Reason = "forwarded"  // its packets passed a router, so that NAT may be at work
-	Gateway   Reason = "gateway"    // a router of ours, which speaks for others
+	Routed    Reason = "routed"     // through a router
+	Forwarded Reason = "forwarded"  // from an address on-link, but through a router: NAT
+	Gateway   Reason = "gateway"    // from this machine's router
 	Contained Reason = "contained"  // this program is in a container with a network of its own
-	Crossed   Reason = "crossed"    // answers leave by another interface
+	Crossed   Reason = "crossed"    // answers leave by another interface, or not at all
 	NoMACs    Reason = "no MACs"    // the interface knows no MAC addresses
 	Silent    Reason = "silent"     // nobody answers for the address
-	Contested Reason = "contested"  // two machines claim the address
+	Contested Reason = "contested"  // two machines have the address
 	NoNetwork Reason = "no network" // it is no TCP connection
 )
 
-// An AnonymousError is the error of Who where the connection is such that nobody can
-// tell. It is a pxepilot.Error, whose sentence says which it was, and what to do.
+// An AnonymousError says why nobody can tell which machine asked. Behind it is a
+// pxepilot.Error of the same sentence, which tells what to do as well.
 type AnonymousError struct {
 	Reason Reason
 	err    *pxepilot.Error
 }
 
-func (r *AnonymousError) Error() string { return r.err.Error() }
+func (e *AnonymousError) Error() string { return e.err.Error() }
 
-func (r *AnonymousError) Unwrap() error { return r.err }
+func (e *AnonymousError) Unwrap() error { return e.err }
 
-// refuse makes an AnonymousError. Most are no failures, but what cannot be allowed; one
-// that another try may mend is Unavailable.
-func refuse(why Reason, format string, args ...any) *AnonymousError {
+// byName is what helps always: then nobody needs to be told by an address.
+const byName = "name the host in the URL"
+
+// refuse makes an AnonymousError of what was seen and what to do.
+func refuse(why Reason, remedy, format string, args ...any) *AnonymousError {
 	code := pxepilot.Forbidden
 	if why == Silent {
 		code = pxepilot.Unavailable
 	}
-	return &AnonymousError{why, pxepilot.Errorf(code, format, args...)}
+	return &AnonymousError{why, pxepilot.Errorf(code, "%s, so that nobody can tell which machine asked; %s", fmt.Sprintf(format, args...), remedy)}
 }

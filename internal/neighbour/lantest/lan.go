@@ -1,24 +1,25 @@
 // Package lantest makes small networks for tests, in network namespaces: a near
 // one, in which the program under test runs, and a far one, whose kernel answers
-// ARP like any machine's. Nothing of them is seen outside.
+// ARP like any machine's. Nothing of them is seen outside. Machines can be plugged
+// in, connect, and send what they like (machine.go); routers have namespaces of
+// their own, and so has who is behind them (router.go).
 //
 // The names of the namespaces hold the process's number, so that what a killed
 // test left is removed by the next.
 package lantest
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -49,7 +50,7 @@ func New(tb testing.TB) *LAN {
 	l.ip("-n " + l.near() + " link set lo up\n-n " + l.far() + " link set lo up")
 	// Machines of one subnet on interfaces of one kernel: each answers for itself,
 	// from wherever it is asked.
-	l.Set(l.far(), "all/rp_filter=0", "default/rp_filter=0", "default/arp_ignore=1")
+	l.set(l.far(), "ipv4/conf/all/rp_filter=0", "ipv4/conf/default/rp_filter=0", "ipv4/conf/default/arp_ignore=1")
 	return l
 }
 
@@ -74,7 +75,11 @@ func (l *LAN) Wire(near ...string) *Wire {
 		fmt.Sprintf("-n %s link set %s up", l.far(), w.Far),
 	}
 	for _, a := range near {
-		script = append(script, fmt.Sprintf("-n %s addr add %s brd + dev %s", l.near(), a, w.Near))
+		option := "nodad" // it serves at once, without a look whether others have it
+		if netip.MustParsePrefix(a).Addr().Is4() {
+			option = "brd +"
+		}
+		script = append(script, fmt.Sprintf("-n %s addr add %s %s dev %s", l.near(), a, option, w.Near))
 	}
 	l.ip(strings.Join(script, "\n"))
 	return w
@@ -83,49 +88,9 @@ func (l *LAN) Wire(near ...string) *Wire {
 // Fill makes the far end answer for all of a subnet but the near end's address.
 func (w *Wire) Fill(subnet, near string) {
 	w.lan.tb.Helper()
-	w.lan.Set(w.lan.far(), w.Far+"/arp_ignore=0")
+	w.lan.set(w.lan.far(), "ipv4/conf/"+w.Far+"/arp_ignore=0")
 	w.lan.ip(fmt.Sprintf(`-n %[1]s route add local %[2]s dev lo
 -n %[1]s route add unicast %[3]s/32 dev %[4]s scope link table local`, w.lan.far(), subnet, near, w.Far))
-}
-
-// Machine plugs in a machine that has a MAC address and any number of addresses.
-func (w *Wire) Machine(mac pxepilot.MAC, addrs ...string) *Machine {
-	w.lan.tb.Helper()
-	m := &Machine{wire: w, name: fmt.Sprintf("%s.%d", w.Far, w.machines)}
-	w.machines++
-	w.lan.ip(fmt.Sprintf("-n %[1]s link add link %[2]s name %[3]s address %[4]s type macvlan mode bridge\n-n %[1]s link set %[3]s up",
-		w.lan.far(), w.Far, m.name, mac))
-	m.Move(addrs...)
-	return m
-}
-
-// A Machine is one of the far namespace.
-type Machine struct {
-	wire *Wire
-	name string
-}
-
-// Move gives a machine other addresses, in place of those that it had.
-func (m *Machine) Move(addrs ...string) {
-	m.wire.lan.tb.Helper()
-	script := []string{fmt.Sprintf("-n %s addr flush dev %s", m.wire.lan.far(), m.name)}
-	for _, a := range addrs {
-		script = append(script, fmt.Sprintf("-n %s addr add %s/32 dev %s", m.wire.lan.far(), a, m.name))
-	}
-	m.wire.lan.ip(strings.Join(script, "\n"))
-}
-
-// Reach has the machine, and no other one, speak IP with the near end's address,
-// which lasts until it moves.
-func (m *Machine) Reach(near string) {
-	m.wire.lan.tb.Helper()
-	m.wire.lan.ip(fmt.Sprintf("-n %s route add %s/32 dev %s", m.wire.lan.far(), near, m.name))
-}
-
-// Unplug removes a machine.
-func (m *Machine) Unplug() {
-	m.wire.lan.tb.Helper()
-	m.wire.lan.ip(fmt.Sprintf("-n %s link del %s", m.wire.lan.far(), m.name))
 }
 
 // IP runs a command of ip(8) in the near namespace.
@@ -134,14 +99,20 @@ func (l *LAN) IP(command string) {
 	l.ip("-n " + l.near() + " " + command)
 }
 
-// Set sets what stands under /proc/sys/net/ipv4/conf of a namespace.
-func (l *LAN) Set(namespace string, settings ...string) {
+// Set sets what stands under /proc/sys/net in the near namespace, such as
+// "ipv4/ip_forward=1".
+func (l *LAN) Set(settings ...string) {
+	l.tb.Helper()
+	l.set(l.near(), settings...)
+}
+
+func (l *LAN) set(namespace string, settings ...string) {
 	l.tb.Helper()
 	var err error
 	l.in(namespace, func() {
 		for _, s := range settings {
 			name, value, _ := strings.Cut(s, "=")
-			if err = os.WriteFile(filepath.Join("/proc/sys/net/ipv4/conf", name), []byte(value), 0); err != nil {
+			if err = os.WriteFile(filepath.Join("/proc/sys/net", name), []byte(value), 0); err != nil {
 				return
 			}
 		}
@@ -155,6 +126,17 @@ func (l *LAN) Set(namespace string, settings ...string) {
 func (l *LAN) Do(f func()) {
 	l.tb.Helper()
 	l.in(l.near(), f)
+}
+
+// Dial connects the near end with itself, from one of its addresses or any ("").
+func (l *LAN) Dial(from, to string) (conn net.Conn) {
+	l.tb.Helper()
+	var err error
+	l.Do(func() { conn, err = dial(l.tb, "", from, to) })
+	if err != nil {
+		l.tb.Fatal(err)
+	}
+	return conn
 }
 
 // DoFar is Do in the far namespace, where machines have servers.
@@ -184,41 +166,6 @@ func (l *LAN) in(namespace string, f func()) {
 	if err != nil {
 		l.tb.Fatalf("entering %s: %v", namespace, err)
 	}
-}
-
-// A Privilege is what a program may do.
-type Privilege int
-
-// The privileges.
-const (
-	Root    Privilege = iota
-	RawOnly           // nobody, with CAP_NET_RAW
-	None              // nobody
-)
-
-func (p Privilege) String() string {
-	return [...]string{"root", "CAP_NET_RAW alone", "no privilege"}[p]
-}
-
-// Run runs a program in the near namespace and returns what it wrote to stdout.
-func (l *LAN) Run(p Privilege, env []string, program string, args ...string) (string, error) {
-	l.tb.Helper()
-	var out, complaints bytes.Buffer
-	cmd := exec.CommandContext(l.tb.Context(), program, args...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", append(os.Environ(), env...), &out, &complaints
-	if p != Root {
-		const nobody = 65534
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	}
-	if p == RawOnly {
-		cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_NET_RAW}
-	}
-	var err error
-	l.Do(func() { err = cmd.Run() })
-	if err != nil {
-		err = fmt.Errorf("%s: %w: %s", program, err, complaints.String())
-	}
-	return out.String(), err
 }
 
 // ip runs commands of ip(8), one a line.

@@ -136,6 +136,11 @@ var explanations = []struct {
 				{Server: "10.0.0.3:69", Problem: "TFTP server 10.0.0.3:69 does not answer; is it running?"},
 				{Server: "10.0.0.4:69", Problem: "the time for it was over"}}
 		})), false},
+	{"one replica is dead, the other one serves", configured("h1", false,
+		with(pxelinux("00:00:00:00:00:01", noUUID, there("mac", link1, "local")), func(s *apiv1.Search) {
+			s.Servers = []apiv1.Verification{{Server: "10.0.0.1:69", Served: true},
+				{Server: "10.0.0.3:69", Problem: "TFTP server 10.0.0.3:69 does not answer; is it running?"}}
+		})), false},
 	{"from one card only", apiv1.Explanation{Name: "h3", State: "partial", Searches: []apiv1.Search{
 		pxelinux("00:00:00:00:00:03", noUUID, there("mac", link3, "local")),
 		pxelinux("00:00:00:00:00:33", noUUID, absent("mac", link33))}}, false},

@@ -35,6 +35,8 @@ func verdict(e *apiv1.Explanation) string {
 	switch {
 	case !seen.only(deployed.Name):
 		return not + ". " + seen.sum()
+	case seen.unasked && !seen.unserved:
+		return fmt.Sprintf("%s boots %s, as deployed, as far as the disk tells, but that could NOT be verified: a TFTP server could not be asked.", e.Name, deployed.Name)
 	case seen.unserved:
 		return not + ": not every TFTP server gives it."
 	}
@@ -46,6 +48,7 @@ type seen struct {
 	prizes, loaders, cards set
 	verified               bool // TFTP servers were asked
 	unserved               bool // one of them gives something else than the disk has
+	unasked                bool // one of them could not be asked
 	chroot                 bool // a server in a chroot gives something else
 }
 
@@ -64,7 +67,9 @@ func (n *seen) add(s *apiv1.Search) {
 	n.cards.add(s.MACAddress)
 	n.chroot = n.chroot || s.InChroot != nil
 	for _, v := range s.Servers {
-		n.verified, n.unserved = true, n.unserved || !v.Served
+		n.verified = true
+		n.unasked = n.unasked || v.Problem != ""
+		n.unserved = n.unserved || !v.Served && v.Problem == ""
 	}
 }
 

@@ -142,8 +142,8 @@ func (s stream) Write(b []byte) (int, error) {
 }
 
 // tidied is a request whose path has no empty components, which loaders make that
-// join a prefix and a name, if it is one for a file of the TFTP root. net/http's
-// mux would redirect it.
+// join a prefix and a name, if it is for machines. net/http's mux would redirect it,
+// or find nothing.
 func tidied(r *http.Request) *http.Request {
 	escaped := r.URL.EscapedPath()
 	var parts []string
@@ -153,10 +153,11 @@ func tidied(r *http.Request) *http.Request {
 		}
 	}
 	tidy := "/" + strings.Join(parts, "/")
-	if strings.HasSuffix(escaped, "/") || tidy == strings.TrimSuffix(belowTFTP, "/") {
+	isMAC := strings.HasPrefix(tidy, belowBoot) // and no directory
+	if strings.HasSuffix(escaped, "/") && !isMAC || tidy == strings.TrimSuffix(belowTFTP, "/") {
 		tidy += "/"
 	}
-	if tidy == escaped || !strings.HasPrefix(tidy, belowTFTP) {
+	if tidy == escaped || !isForMachines(tidy) {
 		return r
 	}
 	plain, err := url.PathUnescape(tidy)

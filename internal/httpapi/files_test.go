@@ -67,8 +67,12 @@ func TestFiles(t *testing.T) {
 		{"/boot/000000000002?loader=grub", 400, text, "unknown query parameter \"loader\"; known here: bootloader\n"},
 		{"/boot/", 404, text, "there is no \"/boot/\"; /v1/openapi.yaml tells the paths\n"},
 		{"/boot", 404, text, "there is no \"/boot\"; /v1/openapi.yaml tells the paths\n"},
-		{"/boot/000000000002/", 404, text, "there is no \"/boot/000000000002/\"; /v1/openapi.yaml tells the paths\n"},
-		{"/boot//000000000002", 404, text, "there is no \"/boot//000000000002\"; /v1/openapi.yaml tells the paths\n"},
+		{"//boot", 404, text, "there is no \"/boot\"; /v1/openapi.yaml tells the paths\n"},
+		{"/boot/000000000002/", 200, text, ubuntu},
+		{"/boot//000000000002", 200, text, ubuntu},
+		{"//boot/000000000002", 200, text, ubuntu},
+		{"//boot/./000000000009//", 404, text, "no host has the MAC address 00:00:00:00:00:09; add it to the mac_addresses of its host in the configuration file\n"},
+		{"/boot/000000000002/a", 404, text, "there is no \"/boot/000000000002/a\"; /v1/openapi.yaml tells the paths\n"},
 		{"/boot/a%2Fb", 400, text, "\"a/b\" is not a MAC address (want six pairs of hexadecimal digits such as 00:1a:2b:3c:4d:5e)\n"},
 
 		{"/tftp/pxelinux.cfg/01-00-00-00-00-00-02", 200, text, ubuntu},
@@ -407,7 +411,13 @@ func TestTidied(t *testing.T) {
 		{"/v1//hosts", "/v1//hosts"},
 		{"//v1/hosts", "//v1/hosts"},
 		{"//tftpd", "//tftpd"},
-		{"//boot/x", "//boot/x"},
+		{"//boot/x", "/boot/x"},
+		{"/boot//x", "/boot/x"},
+		{"/boot/x/", "/boot/x"},
+		{"/boot/a%2Fb//", "/boot/a%2Fb"},
+		{"/boot//", "/boot/"},
+		{"//boot", "/boot"},
+		{"//bootp", "//bootp"},
 	} {
 		u, err := url.ParseRequestURI(tt.asked)
 		if err != nil {

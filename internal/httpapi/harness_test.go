@@ -130,7 +130,8 @@ func (l *lab) check(r *http.Request, sent string, res *http.Response, got []byte
 	if r.Method == http.MethodHead {
 		asked.Method = http.MethodGet
 	}
-	if tidy := tidied(asked); strings.HasPrefix(tidy.URL.Path, belowTFTP) {
+	asked.URL = tidied(asked).URL
+	if strings.HasPrefix(asked.URL.Path, belowTFTP) {
 		// A path has no slashes in OpenAPI.
 		asked.URL.Path = belowTFTP + "path"
 		asked.URL.RawPath = ""

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"go.yaml.in/yaml/v4"
@@ -250,8 +251,13 @@ func (r *reader) endpoint(n *yaml.Node, what string) (string, bool) {
 
 func isEndpoint(s string) bool {
 	_, err := netip.ParseAddr(s)
-	return err == nil || len(s) <= 253 && hostname.MatchString(s)
+	return err == nil || len(s) <= 253 && hostname.MatchString(s) && !isNumeric(s)
 }
+
+// isNumeric says whether a name is all digits and dots. That is an IP address that
+// is mistyped or cut off, which a resolver would complete in its own way: "10" to
+// 0.0.0.10.
+func isNumeric(s string) bool { return strings.Trim(s, "0123456789.") == "" }
 
 // hostname is that of RFC 1123 section 2.1, with the underscores that are in
 // use nonetheless.

@@ -111,7 +111,7 @@ type Change struct {
 	DropUncovered bool      `json:"dropUncovered,omitempty"` // deploy only
 	Force         bool      `json:"force,omitempty"`         // deploy and clear only
 	AllAtOnce     bool      `json:"allAtOnce,omitempty"`     // deploy only: reboot more than 16 hosts with one request
-	Verify        *bool     `json:"verify,omitempty"`        // deploy only: see what the TFTP servers give before anything is rebooted; null for deploy.verify of the file
+	Verify        *bool     `json:"verify,omitempty"`        // deploy only: see what the TFTP servers give before anything is rebooted; absent for deploy.verify of the file
 }
 
 // Outcome is the answer to a Change where there is one to show: with "Prefer:

@@ -23,7 +23,10 @@ func Run(ctx context.Context, version string, args []string, env func(string) st
 			return (&Server{Config: o.Config, State: stateDirectory(env), Env: env, Log: newLogger(o.Stderr, o.Debug)}).Run(ctx)
 		},
 		Check: check,
-		Demo:  demo,
+		Backup: func(ctx context.Context, o cli.BackupOptions) (*cli.Backup, error) {
+			return backup(ctx, o, stateDirectory(env))
+		},
+		Demo: demo,
 	})
 }
 

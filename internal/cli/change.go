@@ -73,7 +73,11 @@ func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
 		}
 		outcomeTable(outcome.Hosts, now).write(b)
 	}}
+	var bare []string // of hosts that boot no configuration
 	for _, h := range outcome.Hosts {
+		if h.Refused == "" && h.Configuration == "" {
+			bare = append(bare, h.Name)
+		}
 		if h.Refused == "" && (!now || h.Rebooted == rebooted) && h.Served != notServed {
 			r.names = append(r.names, h.Name)
 		}
@@ -84,8 +88,8 @@ func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
 	if o.change.DryRun && len(outcome.Steps) == 0 {
 		p.say("note", "no link would change")
 	}
-	if o.command == "clear" {
-		p.noteFallback(r.names, o.change.DryRun)
+	if o.command == "clear" || o.command == "undo" {
+		p.noteFallback(bare, o.change.DryRun)
 	}
 	status := exitDone
 	if outcome.Problem != "" {

@@ -21,6 +21,7 @@ import (
 type Local struct {
 	Server func(context.Context, ServerOptions) error
 	Check  func(context.Context, CheckOptions) ([]Finding, error)
+	Backup func(context.Context, BackupOptions) (*Backup, error)
 	Demo   func(context.Context, DemoOptions) error
 }
 
@@ -35,6 +36,18 @@ type ServerOptions struct {
 type CheckOptions struct {
 	Config string // path of the configuration file
 	Verify bool   // ask the TFTP servers as well
+}
+
+// BackupOptions are those of "pxe-pilot backup".
+type BackupOptions struct {
+	Config string // path of the configuration file
+	File   string // path of the copy
+}
+
+// A Backup is a copy of the journal.
+type Backup struct {
+	File      string `json:"file"`
+	Directory string `json:"directory"` // that the journal is in
 }
 
 // DemoOptions are those of "pxe-pilot demo".
@@ -115,8 +128,8 @@ func Run(ctx context.Context, args []string, streams IO, version string, local L
 // root makes the tree of commands.
 func (p *program) root() *cobra.Command {
 	root := p.group("pxe-pilot", "PXE Pilot shows and switches what network-booting machines boot.",
-		p.config(), p.host(), p.bootloader(), p.discover(),
-		p.serverCommand(), p.check(), p.demo(),
+		p.config(), p.host(), p.bootloader(), p.discover(), p.history(), p.undo(),
+		p.serverCommand(), p.check(), p.backup(), p.demo(),
 		p.completion())
 	root.SetHelpCommand(p.help())
 	root.Example = `  pxe-pilot host list                           what does every machine boot next?

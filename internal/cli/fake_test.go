@@ -28,7 +28,8 @@ type fakeSite struct {
 	driven         []string            // power actions that were done, in order
 	sweep          apiv1.Discovery
 	tftp           *fakeTFTP // nil where no TFTP server is known
-	unpushed       string    // why what comes after a switch fails
+	entries        []apiv1.Entry
+	unpushed       string // why what comes after a switch fails
 }
 
 // newFakeSite is the site of clitest.Site.
@@ -51,6 +52,10 @@ func newFakeSite() *fakeSite {
 		s.boot(&s.hosts[i], configuration)
 	}
 	s.bmcs = map[string]*fakeBMC{"h2": {problem: unknown}}
+	s.record("deploy", "local", 0, []apiv1.Switch{
+		{Host: "h1", Before: apiv1.Boot{State: "none"}, After: bootOf(&s.hosts[0])},
+		{Host: "h3", Before: apiv1.Boot{State: "none"}, After: bootOf(&s.hosts[2])},
+	})
 	return s
 }
 
@@ -130,13 +135,13 @@ func (s *fakeSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.noConfiguration(w, name)
 			return
 		}
-		s.change(w, r, func(apiv1.Host) string { return name })
+		s.change(w, r, "deploy", name, func(apiv1.Host) string { return name })
 	}))
 	mux.HandleFunc("PUT /v1/clear", func(w http.ResponseWriter, r *http.Request) {
-		s.change(w, r, func(apiv1.Host) string { return "" })
+		s.change(w, r, "clear", "", func(apiv1.Host) string { return "" })
 	})
 	mux.HandleFunc("PUT /v1/repair", func(w http.ResponseWriter, r *http.Request) {
-		s.change(w, r, func(h apiv1.Host) string {
+		s.change(w, r, "repair", "", func(h apiv1.Host) string {
 			for _, l := range h.Links {
 				if l.Configuration != "" {
 					return l.Configuration
@@ -161,6 +166,7 @@ func (s *fakeSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}))
 	s.handlePower(mux, checked)
 	s.handleExplain(mux, checked)
+	s.handleHistory(mux, checked)
 	mux.HandleFunc("GET /v1/bootloaders", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, apiv1.Bootloaders{Bootloaders: s.bootloaders})
 	})
@@ -169,7 +175,7 @@ func (s *fakeSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // change is what deploy, clear and repair share; want tells what a host boots
 // afterwards.
-func (s *fakeSite) change(w http.ResponseWriter, r *http.Request, want func(apiv1.Host) string) {
+func (s *fakeSite) change(w http.ResponseWriter, r *http.Request, what, configuration string, want func(apiv1.Host) string) {
 	var c apiv1.Change
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
@@ -191,6 +197,7 @@ func (s *fakeSite) change(w http.ResponseWriter, r *http.Request, want func(apiv
 	out := apiv1.Outcome{Hosts: []apiv1.HostOutcome{}}
 	var refused []string
 	var moves []func()
+	var switches []apiv1.Switch
 	seen := map[string]bool{}
 	for i, ref := range c.Hosts {
 		if err := pxepilot.CheckName(ref.Name); err != nil {
@@ -218,7 +225,10 @@ func (s *fakeSite) change(w http.ResponseWriter, r *http.Request, want func(apiv
 				steps[0].Keep = steps[0].Path + ".orig-20261122T142500Z"
 			}
 			out.Steps = append(out.Steps, steps...)
-			moves = append(moves, func() { *h = next })
+			moves = append(moves, func() {
+				switches = append(switches, apiv1.Switch{Host: h.Name, Before: bootOf(h), After: bootOf(&next)})
+				*h = next
+			})
 		}
 		out.Hosts = append(out.Hosts, result)
 	}
@@ -231,6 +241,7 @@ func (s *fakeSite) change(w http.ResponseWriter, r *http.Request, want func(apiv
 		for _, move := range moves {
 			move()
 		}
+		s.record(what, configuration, 0, switches)
 		s.afterSwitch(c, &out)
 		s.rebootAll(c.Hosts, &out)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
@@ -16,7 +17,10 @@ import (
 	"github.com/pxe-pilot/pxe-pilot/internal/cli/clitest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	time.Local = time.FixedZone("", 3600) // tables show times of this machine
+	goleak.VerifyTestMain(m)
+}
 
 // TestSite runs the scripts that hold for a real server, too.
 func TestSite(t *testing.T) { scripts(t, "testdata/site", newFakeSite) }
@@ -43,6 +47,7 @@ func scripts(t *testing.T, dir string, site func() *fakeSite) {
 				"RACK":             newFakeRack(),
 				"UNLUCKY":          unlucky(),
 				"SERVED":           served(),
+				"EVENTFUL":         eventful(),
 				"UNPUSHED":         unpushed(),
 				"SWEPT":            swept(),
 				"HOSTILE":          hostile(),
@@ -94,6 +99,12 @@ var local = cli.Local{
 			return []cli.Finding{dangles}, errors.New("the TFTP root went away")
 		}
 		return nil, nil
+	},
+	Backup: func(_ context.Context, o cli.BackupOptions) (*cli.Backup, error) {
+		if o.Config == "missing.yml" {
+			return nil, pxepilot.Errorf(pxepilot.NotFound, "missing.yml: no such file")
+		}
+		return &cli.Backup{File: "/srv/" + o.File, Directory: "/var/lib/pxe-pilot"}, nil
 	},
 	Demo: func(_ context.Context, o cli.DemoOptions) error {
 		fmt.Fprintf(o.Stdout, "the demo site is on port %d\n", o.Port)

@@ -50,6 +50,16 @@ func positional(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// optional checks the one argument that may be there.
+func optional(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return positional(name)(cmd, args)
+	}
+}
+
 // unknownCommand names the commands that may have been meant: near ones of the
 // same group, or those of that name in other groups.
 func unknownCommand(cmd *cobra.Command, arg string) error {

@@ -18,7 +18,7 @@ type Explanation struct {
 func (e *Explanation) AsDeployed() bool {
 	for i := range e.Searches {
 		s := &e.Searches[i]
-		if s.Configuration == "" || s.Configuration != e.Status.Configuration || len(s.Servers) == 0 && len(s.Reasons) > 0 {
+		if s.Unsure || s.Configuration == "" || s.Configuration != e.Status.Configuration || len(s.Servers) == 0 && len(s.Reasons) > 0 {
 			return false
 		}
 		for _, v := range s.Servers {
@@ -48,6 +48,10 @@ type Search struct {
 	// InChroot is Wins for a TFTP server that is locked into the root, which finds
 	// nothing behind links that are absolute or leave the root.
 	InChroot      int
+	// Unsure says that it may get something else than Wins, by what is there and is
+	// not known of the machine or of its script; Reasons tell what. It then never
+	// counts as deployed.
+	Unsure        bool
 	Configuration string   // that it gets; empty where that is none
 	Content       string   // of what wins, up to 1 MiB of UTF-8; empty where nothing does
 	Reasons       []string // why that is not what was deployed, a sentence each; empty where it is
@@ -59,7 +63,7 @@ type Search struct {
 type Ask struct {
 	// Paths are below the TFTP root. Where there are several the machine asks for
 	// one of them only, and which is not known here, such as for the two byte orders
-	// of a UUID.
+	// of a UUID: such an ask is Unknown, too, where they do not lead to the same.
 	Paths []string
 	By    AskedBy
 	// Unknown says that it is not known what the machine asks for here, or whether it

@@ -23,6 +23,7 @@ func TestAsDeployed(t *testing.T) {
 		{"nothing is", "", []pxepilot.Search{{}}, false},
 		{"in doubt", "local", []pxepilot.Search{{Configuration: "local", Reasons: reason}}, false},
 		{"the doubt is dispelled", "local", []pxepilot.Search{{Configuration: "local", Reasons: reason, Servers: served}}, true},
+		{"nobody knows, whatever servers gave", "local", []pxepilot.Search{{Configuration: "local", Unsure: true, Reasons: reason, Servers: served}}, false},
 		{"by each server", "local", []pxepilot.Search{{Configuration: "local", Servers: served}}, true},
 		{"by one server", "local", []pxepilot.Search{{Configuration: "local", Servers: unserved}}, false},
 		{"another one by each server", "local", []pxepilot.Search{{Configuration: "other", Servers: served}}, false},

@@ -162,6 +162,7 @@ type Search struct {
 	Asks          []Ask          `json:"asks"`                    // all of the order, whatever wins
 	Wins          string         `json:"wins,omitempty"`          // path of what the machine gets; empty when nothing
 	InChroot      *string        `json:"inChroot,omitempty"`      // Wins for a TFTP server in a chroot, where that differs; empty when nothing
+	Unsure        bool           `json:"unsure,omitempty"`        // it may get something else, by what is not known; Reasons tell what
 	Configuration string         `json:"configuration,omitempty"` // that it gets
 	Content       string         `json:"content,omitempty"`       // of what it gets
 	Reasons       []string       `json:"reasons,omitempty"`       // why that is not what was deployed

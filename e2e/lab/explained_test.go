@@ -57,6 +57,14 @@ func TestCompare(t *testing.T) {
 		}
 	}
 
+	// What is there ends the search, if the machine asks for it.
+	unsure.Asks[0].Path, unsure.Asks[0].Found = "cfg/u1", "readable"
+	for _, asked := range []string{"cfg/mac", "cfg/u2 cfg/mac", "cfg/u1"} {
+		if err := compare(unsure, reads(asked), func(string) bool { return false }); err != nil {
+			t.Errorf("%s: %v", asked, err)
+		}
+	}
+
 	byHTTP := []Request{{Method: "GET", Path: "/boot/52-54-00-00-00-01"}, {Method: "HEAD", Path: "/tftp//kernel"}}
 	s.Asks = s.Asks[1:]
 	if err := compare(s, byHTTP, func(name string) bool { return there[name] }); err != nil {

@@ -87,7 +87,7 @@ func (x *explainer) write(e *apiv1.Explanation) {
 			x.say("", "It gets nothing from a TFTP server in a chroot.")
 		}
 		for _, v := range s.Servers {
-			x.say("", servedLine(v))
+			x.say("", servedLine(v, gets(e, s)))
 		}
 		for _, reason := range s.Reasons {
 			x.say("reason: ", reason)
@@ -224,8 +224,17 @@ func folded(first, last *apiv1.Ask) string {
 	return first.Paths[0] + " ... " + last.Paths[0][strings.LastIndexAny(last.Paths[0], "/-")+1:]
 }
 
-func servedLine(v apiv1.Verification) string {
+// gets says whether a search ends at what was deployed, for sure.
+func gets(e *apiv1.Explanation, s *apiv1.Search) bool {
+	return e.Configuration != nil && s.Configuration == e.Configuration.Name && !s.Unsure
+}
+
+// servedLine says what a server gave. To give what the disk has, where that is not
+// what was deployed, is not to serve the host.
+func servedLine(v apiv1.Verification, deployed bool) string {
 	switch {
+	case v.Served && !deployed:
+		return v.Server + " gives what the disk says"
 	case v.Served:
 		return "SERVED by " + v.Server
 	case strings.Contains(v.Problem, v.Server):

@@ -98,6 +98,14 @@ var explanations = []struct {
 			s.Reasons = []string{uuid + " comes first, for that is the machine's UUID; remove it, or what wants it there, and the host boots \"local\""}
 			s.Content = "DEFAULT memtest\n" + strings.Repeat("\n", 12) + "# end"
 		})), false},
+	{"something else, by the disk and by the server", configured("h1", false,
+		with(pxelinux("00:00:00:00:00:01", absent("mac", link1)), func(s *apiv1.Search) {
+			s.Servers = []apiv1.Verification{{Server: "10.0.0.1:69", Served: true}}
+		})), false},
+	{"a UUID file in front, in one of its byte orders", configured("h1", false,
+		with(pxelinux("00:00:00:00:00:01", apiv1.Ask{By: "uuid", Paths: []string{uuid}, Unknown: true, Pattern: "pxelinux.cfg/<UUID>", Found: "readable", Path: uuid}, there("mac", link1, "local")), func(s *apiv1.Search) {
+			s.Unsure, s.Reasons = true, []string{uuid + " comes before the host's link " + link1 + " if the machine asks for its UUID in that byte order; remove it"}
+		})), false},
 	{"all of the content", configured("h1", true,
 		with(pxelinux("00:00:00:00:00:01", there("mac", link1, "local")), func(s *apiv1.Search) {
 			s.Content = strings.Repeat("\tKERNEL vmlinuz\r\n", 11) + "APPEND " + strings.Repeat("x", 120)

@@ -31,6 +31,9 @@ func verdict(e *apiv1.Explanation) string {
 	case e.AsDeployed:
 		return fmt.Sprintf("%s boots %s, as deployed.", e.Name, deployed.Name)
 	}
+	if seen.only(deployed.Name) && seen.unsure && !seen.unserved {
+		return fmt.Sprintf("%s may NOT boot %s, which was deployed.", e.Name, deployed.Name)
+	}
 	not := fmt.Sprintf("%s will NOT boot %s, which was deployed", e.Name, deployed.Name)
 	switch {
 	case !seen.only(deployed.Name):
@@ -49,6 +52,7 @@ type seen struct {
 	verified               bool // TFTP servers were asked
 	unserved               bool // one of them gives something else than the disk has
 	unasked                bool // one of them could not be asked
+	unsure                 bool // it may be another one, by what is not known
 	chroot                 bool // a server in a chroot gives something else
 }
 
@@ -65,6 +69,7 @@ func (n *seen) add(s *apiv1.Search) {
 	n.prizes.add(prize(s))
 	n.loaders.add(s.Bootloader)
 	n.cards.add(s.MACAddress)
+	n.unsure = n.unsure || s.Unsure
 	n.chroot = n.chroot || s.InChroot != nil
 	for _, v := range s.Servers {
 		n.verified = true

@@ -36,7 +36,7 @@ func explanation(e *pxepilot.Explanation) apiv1.Explanation {
 func search(s *pxepilot.Search) apiv1.Search {
 	told := apiv1.Search{
 		Bootloader: s.Bootloader, MACAddress: s.MAC.String(), Source: s.Source, Asks: make([]apiv1.Ask, len(s.Asks)),
-		Wins: pathAt(s.Asks, s.Wins), Configuration: s.Configuration, Content: s.Content,
+		Wins: pathAt(s.Asks, s.Wins), Unsure: s.Unsure, Configuration: s.Configuration, Content: s.Content,
 		Reasons: lines(s.Reasons), Warnings: lines(s.Warnings),
 	}
 	if s.Setup != nil {

@@ -68,7 +68,7 @@ func unserved(e *pxepilot.Explanation, deployed pxepilot.Configuration) error {
 		}
 	}
 	for _, s := range e.Searches {
-		if s.Configuration != deployed.Name && deployed.Covers(s.Bootloader) {
+		if (s.Unsure || s.Configuration != deployed.Name) && deployed.Covers(s.Bootloader) {
 			switch {
 			case len(s.Reasons) > 0:
 				tell("%s", s.Reasons[0])

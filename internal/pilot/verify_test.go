@@ -236,6 +236,10 @@ func TestVerifyDroppedLoaders(t *testing.T) {
 	if err := unserved(e, pxepilot.Configuration{Name: "a", Bootloaders: []string{"pxelinux", "grub"}}); err == nil || err.Error() != "nothing there" {
 		t.Error(err)
 	}
+	e.Searches[0].Unsure, e.Searches[0].Reasons = true, []string{"who knows"}
+	if err := unserved(e, pxepilot.Configuration{Name: "a", Bootloaders: []string{"pxelinux"}}); err == nil || err.Error() != "who knows" {
+		t.Error(err)
+	}
 }
 
 // Whatever disk and servers have: a server serves just where a machine that asks

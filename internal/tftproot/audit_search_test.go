@@ -17,10 +17,10 @@ func TestAuditOfSearches(t *testing.T) {
 		want    []string
 	}{
 		{"a host's UUID", nil, func(s *site) { s.write("pxelinux.cfg/"+swapped1, "x") }, []string{
-			`error: pxelinux.cfg/` + swapped1 + `: host "h1": ` + first + `, and its machine boots what it says; remove it`,
+			`error: pxelinux.cfg/` + swapped1 + `: host "h1": ` + first + `, and its machine may boot what it says; remove it`,
 		}},
 		{"a host's UUID in the other byte order", nil, func(s *site) { s.symlink("conf/b", "pxelinux.cfg/"+uuid1) }, []string{
-			`error: pxelinux.cfg/` + uuid1 + `: host "h1": ` + first + `, and its machine boots what it says; remove it`,
+			`error: pxelinux.cfg/` + uuid1 + `: host "h1": ` + first + `, and its machine may boot what it says; remove it`,
 		}},
 		{"a host's UUID that agrees", nil, func(s *site) { s.symlink("conf/a", "pxelinux.cfg/"+swapped1) }, []string{
 			`warning: pxelinux.cfg/` + swapped1 + `: host "h1": ` + first + `, so that no deploy changes what its machine boots; remove it`,
@@ -38,7 +38,7 @@ func TestAuditOfSearches(t *testing.T) {
 			`error: pxelinux.cfg/` + swapped1 + `: the link leads to nothing ("nothing"): machines get the loader's default`,
 		}},
 		{"a UUID that is absolute", nil, func(s *site) { s.symlink(s.path+"/pxelinux.cfg/conf/b", "pxelinux.cfg/"+swapped1) }, []string{
-			`error: pxelinux.cfg/` + swapped1 + `: host "h1": ` + first + `, and its machine boots what it says; remove it`,
+			`error: pxelinux.cfg/` + swapped1 + `: host "h1": ` + first + `, and its machine may boot what it says; remove it`,
 			`warning: pxelinux.cfg/` + swapped1 + `: the link is absolute ("ROOT/pxelinux.cfg/conf/b"); a TFTP server in a chroot (tftpd-hpa --secure, Debian's default) finds nothing there`,
 		}},
 		{"GRUB and a UUID", []pxepilot.Bootloader{{Name: "grub"}}, func(s *site) { s.write("boot/grub/grub.cfg-"+swapped1, "x") }, []string{

@@ -108,6 +108,8 @@ type asking struct {
 	links  map[string]*pxepilot.Link // of the host, that this search may end at, by where they are
 	sights []sight                   // per ask
 	ifs    []string                  // per ask: what must be so for the machine to ask
+	doubt  int                       // the first ask before Wins of which it is not sure whether the search ends there; -1 for none
+	boots  string                    // the one configuration that the machine boots if it does; empty for none
 }
 
 func (e *explainer) search(status *pxepilot.HostStatus, c *chain, mac pxepilot.MAC) (pxepilot.Search, error) {
@@ -118,7 +120,7 @@ func (e *explainer) search(status *pxepilot.HostStatus, c *chain, mac pxepilot.M
 	}
 	a := &asking{
 		Search: pxepilot.Search{Bootloader: loader.Name, MAC: mac, Source: loader.Source(), Wins: -1, InChroot: -1},
-		loader: c.loader, host: status.Host, status: status, links: e.links(status, c, mac),
+		doubt:  -1, loader: c.loader, host: status.Host, status: status, links: e.links(status, c, mac),
 		sights: make([]sight, 0, len(asks)), ifs: make([]string, 0, len(asks)),
 	}
 	a.Asks = make([]pxepilot.Ask, 0, len(asks))
@@ -136,6 +138,9 @@ func (e *explainer) search(status *pxepilot.HostStatus, c *chain, mac pxepilot.M
 		at := len(a.Asks) - 1
 		switch {
 		case one.ask.Unknown:
+			if one.either && a.Wins < 0 && a.doubt < 0 {
+				a.doubt, a.boots = at, one.boots
+			}
 		case want.Leads && !script.links:
 			a.Asks[at].By = pxepilot.ByDefault
 			a.wins(at, one.ask.Found.IsThere(), one.inChroot)
@@ -170,6 +175,7 @@ func (e *explainer) explained(a *asking) pxepilot.Search {
 			a.Asks[a.Wins].Note = "its content is not shown: it " + c.why
 		}
 	}
+	a.Unsure = a.Unsure || a.doubt >= 0 && (a.boots == "" || a.boots != a.Configuration)
 	e.reason(a)
 	e.warn(a)
 	return a.Search
@@ -197,8 +203,10 @@ func (e *explainer) links(status *pxepilot.HostStatus, c *chain, mac pxepilot.MA
 // An answer is what a TFTP server finds at one step.
 type answer struct {
 	ask      pxepilot.Ask
-	sight    sight // of what is found
-	inChroot bool  // a server that is locked into the root finds something
+	sight    sight  // of what is found
+	inChroot bool   // a server that is locked into the root finds something
+	boots    string // the one configuration that it is, where either
+	either   bool   // whether it is something depends on which of the paths the machine asks for
 }
 
 // ask tells what a TFTP server finds at one step of a loader. Where a host does not
@@ -225,11 +233,18 @@ func (e *explainer) answer(l int, want layout.Ask, paths []string) (one answer) 
 	if ask.Unknown {
 		ask.Paths = nil
 	}
+	if one.either = !ask.Unknown && !e.sameEnds(l, paths); one.either {
+		ask.Unknown, ask.Pattern, ask.Paths = true, want.Form, nil
+	}
+	var boots []string
 	for _, p := range paths {
 		s := e.look.find(p, false)
 		locked := e.look.findLocked(p, s)
 		if ask.Unknown && s.found != pxepilot.Absent {
 			ask.Paths = append(ask.Paths, p)
+		}
+		if s.found == pxepilot.Readable {
+			boots = append(boots, e.configuration(l, s))
 		}
 		empty := s.found == pxepilot.Readable && s.size == 0 && e.root.loaders[l].SkipsEmpty()
 		one.inChroot = one.inChroot || locked.found == pxepilot.Readable && (locked.size > 0 || !e.root.loaders[l].SkipsEmpty())
@@ -247,7 +262,24 @@ func (e *explainer) answer(l int, want layout.Ask, paths []string) (one answer) 
 		ask.Configuration = e.configuration(l, s)
 		ask.Through = e.through(p, s)
 	}
+	if boots = slices.Compact(boots); one.either && len(boots) == 1 {
+		one.boots = boots[0]
+	}
 	return one
+}
+
+// sameEnds says whether a server gives the same file for all paths, or for none.
+func (e *explainer) sameEnds(l int, paths []string) bool {
+	ends := func(p string) (ends [2]string) {
+		free := e.look.find(p, false)
+		for i, s := range []sight{free, e.look.findLocked(p, free)} {
+			if s.found == pxepilot.Readable && (s.size > 0 || !e.root.loaders[l].SkipsEmpty()) {
+				ends[i] = s.end
+			}
+		}
+		return ends
+	}
+	return len(paths) < 2 || !slices.ContainsFunc(paths[1:], func(p string) bool { return ends(p) != ends(paths[0]) })
 }
 
 // configuration is the one that a path went through.

@@ -140,7 +140,12 @@ func TestExplainLoaders(t *testing.T) {
 		{"a name that is not asked for", []pxepilot.Bootloader{{Name: "pxelinux", Links: []string{"pxelinux.cfg/{name}"}}}, func(s *site) {},
 			[]string{`h1 pxelinux: nothing`, "reason: " + noway}},
 		{"a link named after the UUID", []pxepilot.Bootloader{{Name: "pxelinux", Links: []string{"pxelinux.cfg/{uuid}"}}}, func(s *site) { s.write("pxelinux.cfg/"+lnk1, "x") },
-			[]string{`h1 pxelinux: pxelinux.cfg/` + uuid1 + ` (a)`}},
+			[]string{
+				`h1 pxelinux: pxelinux.cfg/` + lnk1,
+				`reason: the machine asks for pxelinux.cfg/` + swapped1 + `, or in the other byte order for pxelinux.cfg/` + uuid1 + `, as its firmware has it, and not both are there; have both lead to the same, or name the links of bootloader pxelinux after MAC addresses`,
+			}},
+		{"a link named after the UUID, in both byte orders", []pxepilot.Bootloader{{Name: "pxelinux", Links: []string{"pxelinux.cfg/{uuid}"}}}, func(s *site) { s.symlink(uuid1, "pxelinux.cfg/"+swapped1) },
+			[]string{`h1 pxelinux: pxelinux.cfg/` + swapped1 + ` (a)`}},
 
 		{"GRUB by a UUID", []pxepilot.Bootloader{{Name: "grub"}}, func(s *site) { s.write("boot/grub/grub.cfg-"+swapped1, "x") }, []string{
 			`h1 grub: boot/grub/grub.cfg-` + lnk1 + ` (a)`,

@@ -34,6 +34,9 @@ func (s *site) explained(hosts ...string) []string {
 	for _, e := range all {
 		for _, search := range e.Searches {
 			line := fmt.Sprintf("%s %s: %s", e.Status.Host.Name, search.Bootloader, at(search, search.Wins))
+			if e.AsDeployed() && (search.Unsure || len(search.Reasons) > 0) {
+				s.t.Errorf("%s is not sure, and as deployed", line)
+			}
 			if search.InChroot != search.Wins {
 				line += ", in a chroot " + at(search, search.InChroot)
 			}
@@ -53,10 +56,11 @@ func (s *site) explained(hosts ...string) []string {
 }
 
 const (
-	uuid1     = "11223344-5566-7788-99aa-bbccddeeff00"
-	swapped1  = "44332211-6655-8877-99aa-bbccddeeff00"
-	uuid2     = "00000000-0000-0000-0000-000000000002"
-	inAChroot = "a TFTP server that is locked into the root (tftpd-hpa --secure, Debian's default) gives "
+	inThatOrder = ` if the machine asks for its UUID in that byte order; remove it, for no deploy changes what it says`
+	uuid1       = "11223344-5566-7788-99aa-bbccddeeff00"
+	swapped1    = "44332211-6655-8877-99aa-bbccddeeff00"
+	uuid2       = "00000000-0000-0000-0000-000000000002"
+	inAChroot   = "a TFTP server that is locked into the root (tftpd-hpa --secure, Debian's default) gives "
 )
 
 var outside = regexp.MustCompile(`/tmp/pxe-pilot-\d+`)
@@ -81,20 +85,30 @@ func TestExplain(t *testing.T) {
 			`reason: nothing is deployed to host "h1", so that pxelinux.cfg/` + lnk1 + ` is not there; 'pxe-pilot config deploy NAME h1' makes it`,
 		}},
 		{"a UUID", func(s *site) { s.symlink("conf/b", "pxelinux.cfg/"+swapped1) }, []string{
-			`h1 pxelinux: pxelinux.cfg/` + swapped1 + ` (b)`,
-			`reason: pxelinux.cfg/` + swapped1 + ` comes before the host's link pxelinux.cfg/` + lnk1 + `; remove it, for no deploy changes what it says`,
+			`h1 pxelinux: pxelinux.cfg/` + lnk1 + ` (a)`,
+			`reason: pxelinux.cfg/` + swapped1 + ` comes before the host's link pxelinux.cfg/` + lnk1 + inThatOrder,
+		}},
+		{"a UUID that agrees", func(s *site) { s.symlink("conf/a", "pxelinux.cfg/"+swapped1) }, []string{
+			`h1 pxelinux: pxelinux.cfg/` + lnk1 + ` (a)`,
+			`warning: pxelinux.cfg/` + swapped1 + ` would come first` + inThatOrder,
 		}},
 		{"a UUID in the other byte order", func(s *site) { s.write("pxelinux.cfg/"+uuid1, "x") }, []string{
-			`h1 pxelinux: pxelinux.cfg/` + uuid1,
-			`reason: pxelinux.cfg/` + uuid1 + ` comes before the host's link pxelinux.cfg/` + lnk1 + `; remove it, for no deploy changes what it says`,
+			`h1 pxelinux: pxelinux.cfg/` + lnk1 + ` (a)`,
+			`reason: pxelinux.cfg/` + uuid1 + ` comes before the host's link pxelinux.cfg/` + lnk1 + inThatOrder,
 		}},
 		{"a UUID in both byte orders", func(s *site) {
 			s.symlink("conf/a", "pxelinux.cfg/"+swapped1)
 			s.write("pxelinux.cfg/"+uuid1, "x")
 		}, []string{
+			`h1 pxelinux: pxelinux.cfg/` + lnk1 + ` (a)`,
+			`reason: pxelinux.cfg/` + swapped1 + `, or pxelinux.cfg/` + uuid1 + ` comes before the host's link pxelinux.cfg/` + lnk1 + inThatOrder,
+		}},
+		{"a UUID in both byte orders, and one file", func(s *site) {
+			s.symlink("conf/a", "pxelinux.cfg/"+swapped1)
+			s.symlink(swapped1, "pxelinux.cfg/"+uuid1)
+		}, []string{
 			`h1 pxelinux: pxelinux.cfg/` + swapped1 + ` (a)`,
 			`warning: it gets "a" by pxelinux.cfg/` + swapped1 + ` and not by its own link, so that no deploy changes it; remove that`,
-			`warning: pxelinux.cfg/` + uuid1 + ` is there, too, and which of the two the machine asks for depends on its firmware; remove the one that is not meant`,
 		}},
 		{"a UUID that dangles", func(s *site) { s.symlink("nothing", "pxelinux.cfg/"+swapped1) }, []string{
 			`h1 pxelinux: pxelinux.cfg/` + lnk1 + ` (a)`,
@@ -133,9 +147,8 @@ func TestExplain(t *testing.T) {
 			`warning: ` + inAChroot + `pxelinux.cfg/` + lnk1 + ` instead`,
 		}},
 		{"an absolute UUID", func(s *site) { s.symlink(s.path+"/pxelinux.cfg/conf/b", "pxelinux.cfg/"+swapped1) }, []string{
-			`h1 pxelinux: pxelinux.cfg/` + swapped1 + `, in a chroot pxelinux.cfg/` + lnk1 + ` (b)`,
-			`reason: pxelinux.cfg/` + swapped1 + ` comes before the host's link pxelinux.cfg/` + lnk1 + `; remove it, for no deploy changes what it says`,
-			`warning: ` + inAChroot + `pxelinux.cfg/` + lnk1 + ` instead of pxelinux.cfg/` + swapped1 + `, for it finds nothing behind links that are absolute or leave the root; make that one relative, and inside`,
+			`h1 pxelinux: pxelinux.cfg/` + lnk1 + ` (a)`,
+			`reason: pxelinux.cfg/` + swapped1 + ` comes before the host's link pxelinux.cfg/` + lnk1 + inThatOrder,
 		}},
 		{"a mode", func(s *site) { os.Chmod(s.path+"/pxelinux.cfg/conf/a", 0o640) }, []string{
 			`h1 pxelinux: pxelinux.cfg/default`,

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/tftproot/layout"
 )
 
 // reason says why a search does not end at what was deployed to the host.
@@ -16,7 +17,7 @@ func (e *explainer) reason(a *asking) {
 	if a.status.State == pxepilot.Partial {
 		deployed = a.status.Common()
 	}
-	if a.Configuration != "" && a.Configuration == deployed {
+	if a.Configuration != "" && a.Configuration == deployed && !a.Unsure {
 		return
 	}
 	tell := func(format string, args ...any) { a.Reasons = append(a.Reasons, fmt.Sprintf(format, args...)) }
@@ -31,6 +32,10 @@ func (e *explainer) reason(a *asking) {
 	}
 	if a.Wins >= 0 && a.Wins < own {
 		tell("%s comes before the host's link %s; remove it, for no deploy changes what it says", shown(a.Asks[a.Wins].Path), shown(a.Asks[own].Paths[0]))
+	}
+	if a.Unsure && a.doubt >= 0 && a.doubt != own {
+		tell("%s comes before the host's link %s if the machine asks for its UUID in that byte order; remove it, for no deploy changes what it says",
+			shown(strings.Join(a.Asks[a.doubt].Paths, ", or ")), shown(e.link(a, a.Asks[own]).Path))
 	}
 	if why := e.broken(a, own, deployed); why != "" {
 		tell("%s", why)
@@ -65,6 +70,9 @@ func (e *explainer) broken(a *asking, own int, deployed string) string {
 		return fmt.Sprintf("%s is in upper case, and no loader asks for it so; remove it and deploy again", shown(e.twin(link.Path)))
 	case link.State == pxepilot.Entangled:
 		return fmt.Sprintf("%s leads through another host's link (%s); %s or a deploy detaches it", name, strings.Join(link.Through, ", "), repair)
+	case own == a.doubt && ask.Found.IsThere():
+		return fmt.Sprintf("the machine asks for %s, or in the other byte order for %s, as its firmware has it, and not both are there; have both lead to the same, or name the links of bootloader %s after MAC addresses",
+			shown(path.Join(path.Dir(ask.Path), a.otherOrder(path.Base(ask.Path)))), name, a.Bootloader)
 	case ask.Found == pxepilot.Absent && link.State != pxepilot.None:
 		return fmt.Sprintf("what %s leads to has none of %s, which the machine asks for; add one, or say by the bootloader's file what it is in this directory", name, strings.Join(e.basesOf(a, link), ", "))
 	case ask.Found == pxepilot.Absent && deployed != "" && !e.snap.confs[a.loader][deployed]:
@@ -93,6 +101,15 @@ func (e *explainer) broken(a *asking, own int, deployed string) string {
 		return fmt.Sprintf("the links of host %s lead to different configurations; deploy the one that is meant", host)
 	}
 	return ""
+}
+
+// otherOrder is a name that is made of the host's UUID, in the other byte order.
+func (a *asking) otherOrder(base string) string {
+	prefix, uuid := strings.TrimSuffix(base, layout.UUIDIn(base)), a.host.UUID.String()
+	if uuid == layout.UUIDIn(base) {
+		uuid = a.host.UUID.Swapped().String()
+	}
+	return prefix + uuid
 }
 
 // basesOf lists the files that a machine asks for in the directory of a link.
@@ -133,7 +150,7 @@ func (e *explainer) warn(a *asking) {
 		if a.Wins >= 0 && i >= a.Wins {
 			break
 		}
-		if ask.Unknown && ask.Found.IsThere() {
+		if ask.Unknown && ask.Found.IsThere() && !(a.Unsure && i == a.doubt) {
 			tell("%s", e.perhaps(a, i))
 		}
 	}
@@ -141,9 +158,6 @@ func (e *explainer) warn(a *asking) {
 		ask := a.Asks[a.Wins]
 		if len(a.Reasons) == 0 && e.link(a, ask) == nil {
 			tell("it gets %s by %s and not by its own link, so that no deploy changes it; remove that", pxepilot.Quote(a.Configuration), shown(ask.Path))
-		}
-		if len(ask.Paths) > 1 && e.another(ask) != "" {
-			tell("%s is there, too, and which of the two the machine asks for depends on its firmware; remove the one that is not meant", shown(e.another(ask)))
 		}
 	}
 	if a.Wins != a.InChroot {
@@ -164,6 +178,8 @@ func (e *explainer) perhaps(a *asking, i int) string {
 		what += fmt.Sprintf(" and %d more", more)
 	}
 	switch {
+	case i == a.doubt:
+		return fmt.Sprintf("%s would come first if the machine asks for its UUID in that byte order; remove it, for no deploy changes what it says", what)
 	case a.ifs[i] != "":
 		return fmt.Sprintf("%s would come first if %s; remove it", what, a.ifs[i])
 	case ask.By == pxepilot.ByUUID:
@@ -172,16 +188,6 @@ func (e *explainer) perhaps(a *asking, i int) string {
 		return fmt.Sprintf("%s would come first if the machine's IP address begins so; add ip to host %s in the configuration file", what, pxepilot.Quote(a.host.Name))
 	}
 	return fmt.Sprintf("%s would come first if the machine's loader was built for that", what)
-}
-
-// another is a further path of an ask that a machine may get.
-func (e *explainer) another(ask pxepilot.Ask) string {
-	for _, p := range ask.Paths {
-		if p != ask.Path && e.look.find(p, false).found == pxepilot.Readable {
-			return p
-		}
-	}
-	return ""
 }
 
 // locked says what a machine gets from a server that is locked into the root.

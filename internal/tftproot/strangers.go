@@ -98,7 +98,7 @@ func (a *audit) byUUID(at int, name string) bool {
 		case host == nil:
 			a.warn(where, "%s, and is no host's; add uuid to the host that it is for, or remove it", first)
 		case a.misled(host, l):
-			a.fail(where, "host %s: %s, and its machine boots what it says; remove it", pxepilot.Quote(host.Name), first)
+			a.fail(where, "host %s: %s, and its machine may boot what it says; remove it", pxepilot.Quote(host.Name), first)
 		default:
 			a.warn(where, "host %s: %s, so that no deploy changes what its machine boots; remove it", pxepilot.Quote(host.Name), first)
 		}

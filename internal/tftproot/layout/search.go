@@ -20,6 +20,7 @@ type Ask struct {
 	// Pattern is the form of the path, with what is not known in angle brackets. It is
 	// empty where it is known what the machine asks for, and that it does.
 	Pattern string
+	Form    string         // of the path, like Pattern, where Paths are several
 	Match   *regexp.Regexp // of the last components that Pattern stands for; nil where Paths are all
 	If      string         // what must be so for the machine to ask; empty where it does
 	Leads   bool           // by a script, to what follows
@@ -75,6 +76,9 @@ func (l Loader) ask(s step, h *pxepilot.Host, mac pxepilot.MAC) Ask {
 	a := Ask{By: s.By, If: s.If}
 	for _, value := range known {
 		a.Paths = appendNew(a.Paths, facts.ReplaceAllLiteralString(l.place(s.Name), value))
+	}
+	if len(a.Paths) > 1 {
+		a.Form = s.pattern
 	}
 	if len(known) == 0 || s.If != "" {
 		a.Pattern = s.pattern

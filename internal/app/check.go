@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -57,7 +54,7 @@ func check(ctx context.Context, o cli.CheckOptions) ([]cli.Finding, error) {
 	case err != nil: // the audit said so
 		return found, nil
 	}
-	found = append(found, unsaid(found, s.root.Path(), explained)...)
+	found = completed(found, s.root.Path(), explained)
 	if o.Verify {
 		for i, server := range s.site.Servers {
 			found = append(found, unservedBy(i, server.Address(), explained)...)
@@ -68,89 +65,6 @@ func check(ctx context.Context, o cli.CheckOptions) ([]cli.Finding, error) {
 
 // checkTime is for all hosts of a large site and servers that are slow.
 const checkTime = 10 * time.Minute
-
-// unsaid tells why hosts do not boot what was deployed to them, where none of the
-// findings is about the host, or about what it asks for. What is so for many hosts
-// is told once.
-func unsaid(said []cli.Finding, root string, explained []pxepilot.Explanation) []cli.Finding {
-	about := map[string]bool{} // hosts, and paths
-	told := map[string]bool{}  // what is so for all hosts of a bootloader
-	for _, f := range said {
-		told[f.Message] = true
-		about[f.Where] = about[f.Where] || f.Severity == cli.Error
-		if name, ok := hostOf(f.Message); ok {
-			about[name] = true
-		}
-	}
-	of := map[string][]string{} // hosts, by reason
-	var reasons []string
-	for _, e := range explained {
-		name := pxepilot.Quote(e.Status.Host.Name)
-		if e.Status.State == pxepilot.None || about[name] {
-			continue
-		}
-		for _, s := range e.Searches {
-			if slices.ContainsFunc(s.Asks, func(a pxepilot.Ask) bool { return isSaid(about, root, a) }) {
-				continue
-			}
-			for _, r := range s.Reasons {
-				if told[r] {
-					continue
-				}
-				if of[r] == nil {
-					reasons = append(reasons, r)
-				}
-				if n := len(of[r]); n == 0 || of[r][n-1] != name {
-					of[r] = append(of[r], name)
-				}
-			}
-		}
-	}
-	var found []cli.Finding
-	for i, r := range reasons {
-		if i == mostTold {
-			return append(found, cli.Finding{Severity: cli.Error, Where: root, Message: fmt.Sprintf("hosts that do not boot what was deployed for reasons like these, besides: %d", len(reasons)-i)})
-		}
-		hosts := "host " + of[r][0]
-		if more := len(of[r]) - 1; more > 0 {
-			hosts += fmt.Sprintf(" and %d more", more)
-		}
-		found = append(found, cli.Finding{Severity: cli.Error, Where: root, Message: hosts + ": " + r})
-	}
-	return found
-}
-
-// isSaid says whether there is a finding about what an ask leads to, or an error of
-// a directory on the way.
-func isSaid(about map[string]bool, root string, a pxepilot.Ask) bool {
-	if a.Path == "" {
-		return false
-	}
-	for _, p := range append([]string{a.Path}, a.Through...) {
-		if !path.IsAbs(p) {
-			p = path.Join(root, p)
-		}
-		if _, ok := about[p]; ok {
-			return true
-		}
-		for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
-			if about[dir] {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// hostOf is the host, in quotes, that a finding begins with.
-func hostOf(message string) (string, bool) {
-	rest, ok := strings.CutPrefix(message, "host ")
-	if !ok {
-		return "", false
-	}
-	name, err := strconv.QuotedPrefix(rest)
-	return name, err == nil
-}
 
 // mostTold is how many hosts are told of each server. Nobody reads more, and the
 // reason is the same for most of them.

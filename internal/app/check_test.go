@@ -68,41 +68,6 @@ func TestUnservedBy(t *testing.T) {
 	}
 }
 
-// Reasons are told of hosts that nothing was said of, and once for all that have
-// the same.
-func TestUnsaid(t *testing.T) {
-	host := func(name, file string, state pxepilot.State, reasons ...string) pxepilot.Explanation {
-		ask := pxepilot.Ask{Path: "grub/" + file, Through: []string{"conf/" + file}}
-		return pxepilot.Explanation{
-			Status:   &pxepilot.HostStatus{Host: &pxepilot.Host{Name: name}, State: state},
-			Searches: []pxepilot.Search{{Asks: []pxepilot.Ask{{}, ask}, Reasons: reasons}, {Asks: []pxepilot.Ask{ask}, Reasons: reasons}},
-		}
-	}
-	all := []pxepilot.Explanation{
-		host("fine", "1", pxepilot.Configured),
-		host("named", "2", pxepilot.Partial, "x"),
-		host("linked", "3", pxepilot.Dangling, "x"),
-		host("through", "4", pxepilot.Dangling, "x"),
-		host("undeployed", "5", pxepilot.None, "x"),
-		host("told", "6", pxepilot.Configured, "nobody asks for it"),
-		host("told too", "7", pxepilot.Configured, "nobody asks for it", "it is empty"),
-	}
-	said := []cli.Finding{
-		{Severity: cli.Warning, Where: "/srv/tftp", Message: "links are absolute"},
-		{Severity: cli.Warning, Where: "/srv/tftp", Message: `host "named": some of its links are missing`},
-		{Severity: cli.Error, Where: "/srv/tftp/grub/3", Message: "the link leads to nothing"},
-		{Severity: cli.Warning, Where: "/srv/tftp/conf/4", Message: "mode 0600"},
-	}
-	want := []string{`host "told" and 1 more: nobody asks for it`, `host "told too": it is empty`}
-	if d := cmp.Diff(want, messages(t, unsaid(said, "/srv/tftp", all), "/srv/tftp")); d != "" {
-		t.Error(d)
-	}
-	said = append(said, cli.Finding{Severity: cli.Error, Where: "/srv/tftp/grub", Message: "closed"})
-	if found := unsaid(said, "/srv/tftp", all); found != nil {
-		t.Errorf("%v", found)
-	}
-}
-
 func messages(t *testing.T, found []cli.Finding, where string) []string {
 	t.Helper()
 	var list []string

@@ -17,9 +17,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/config"
 	"github.com/pxe-pilot/pxe-pilot/internal/httpapi"
 	"github.com/pxe-pilot/pxe-pilot/internal/inventory"
+	"github.com/pxe-pilot/pxe-pilot/internal/neighbour"
 	"github.com/pxe-pilot/pxe-pilot/internal/pilot"
 )
 
@@ -30,7 +32,7 @@ type Server struct {
 	Env    func(string) string                                 // like os.Getenv
 	Log    *slog.Logger                                        //
 	Ready  func(url string, s *pilot.Pilot)                    // called once it answers; may be nil
-	Listen func(network, address string) (net.Listener, error) // net.Listen unless told otherwise
+	Listen func(network, address string) (net.Listener, error) // neighbour.Listen unless told otherwise
 }
 
 // grace is how long requests that are under way may go on after the server was
@@ -94,13 +96,15 @@ func (s *Server) Run(ctx context.Context) error {
 		Boot:         func() bool { return store.Current().server.Boot },
 	})
 	opened := s.openedBy(first)
-	listener, url, err := s.listen(store, opened)
+	listener, url, err := s.listen(ctx, store, opened)
 	if err != nil {
 		return err
 	}
 	s.Log.Info("serving", "url", url, "root", store.Current().root.Path(), "hosts", len(first.site.Inventory.Hosts()))
+	server := httpapi.Server(handler, s.Log)
+	server.ConnContext = httpapi.Callers(callers(func() *pxepilot.Inventory { return store.Current().site.Inventory }))
 	return together(ctx,
-		func(ctx context.Context) error { return serve(ctx, httpapi.Server(handler, s.Log), listener, s.Log) },
+		func(ctx context.Context) error { return serve(ctx, server, listener, s.Log) },
 		func(ctx context.Context) error {
 			return store.Watch(ctx, s.Log, func(err error) { s.reloaded(store, opened, err) })
 		},
@@ -138,10 +142,10 @@ func (s *Server) stateOf(now *state) config.State {
 
 // listen opens the port that the configuration file names, and returns the URL
 // by which this machine reaches it.
-func (s *Server) listen(store *inventory.Store[state], server opening) (net.Listener, string, error) {
+func (s *Server) listen(ctx context.Context, store *inventory.Store[state], server opening) (net.Listener, string, error) {
 	listen := s.Listen
 	if listen == nil {
-		listen = net.Listen
+		listen = func(network, address string) (net.Listener, error) { return neighbour.Listen(ctx, network, address) }
 	}
 	address := net.JoinHostPort(server.address, strconv.Itoa(server.port))
 	l, err := listen("tcp", address)

@@ -126,7 +126,8 @@ func defaultGateway(like netip.Addr) netip.Addr {
 }
 
 // passedRouter says whether a packet has, by what is left of its time to live, of
-// which each router takes one: systems begin with one of these. Zero is unknown.
+// which each router takes one. Systems begin with one of these: Linux and iPXE with
+// 64, Windows with 128, EDK II (HTTP_TTL_DEAULT) with 255. Zero is unknown.
 func passedRouter(hops int) bool {
 	switch hops {
 	case 0, 32, 64, 128, 255:

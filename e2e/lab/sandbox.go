@@ -32,7 +32,7 @@ func NewSandbox(t testing.TB) *Sandbox {
 	if err := s.mount(goEnv(t, "GOCACHE")); err != nil {
 		t.Fatalf("sandbox: %v", err)
 	}
-	for _, used := range []string{"/etc/pxe-pilot", "/var/tftp", "/usr/local/bin/pxe-pilot", s.checkout + "/pxe-pilot"} {
+	for _, used := range []string{"/etc/pxe-pilot", "/var/lib/pxe-pilot", "/var/tftp", "/usr/local/bin/pxe-pilot", s.checkout + "/pxe-pilot"} {
 		if err := os.RemoveAll(s.Path(used)); err != nil {
 			t.Fatal(err)
 		}

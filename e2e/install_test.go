@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,7 +89,8 @@ func install(t *testing.T, killed bool) {
 		t.Errorf("in the end:\n%s", got)
 	}
 	m.AsExplainedEach(t, explained...)
-	if diff := cmp.Diff([]string{"boot pxe", "power 1", "reset 1", "power 0", "power 1"}, bmc.Orders(t)); diff != "" {
+	orders := slices.CompactFunc(bmc.Orders(t), func(a, b string) bool { return a == b && a == "boot pxe" }) // harmless twice, where an answer is late
+	if diff := cmp.Diff([]string{"boot pxe", "power 1", "reset 1", "power 0", "power 1"}, orders); diff != "" {
 		t.Errorf("orders of the BMC (-want +got):\n%s", diff)
 	}
 }

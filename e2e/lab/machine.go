@@ -213,6 +213,15 @@ func (m *Machine) Boots(t testing.TB, marker string) {
 // of them take many seconds where others run beside them.
 const BootPatience = 2 * time.Minute
 
+// gaveUp is what UEFI says once nothing is left to boot from. Its time is virtual
+// and runs ahead of the servers' where the machine that runs the tests is busy, so
+// that it may give up before an answer comes. Whoever stands before such a machine
+// turns it off and on.
+const (
+	gaveUp    = "UEFI Interactive Shell"
+	bootTries = 3
+)
+
 // BootLine waits until the machine boots, and returns the command line of what it
 // boots. Called again it waits for the next boot.
 func (m *Machine) BootLine(t testing.TB) string {
@@ -220,12 +229,18 @@ func (m *Machine) BootLine(t testing.TB) string {
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
 	deadline := time.After(BootPatience)
+	tries := bootTries
 	for last := false; ; {
 		if line, booted := m.nextBoot(t); booted {
 			return line
 		}
 		if last {
 			t.Fatalf("%s ended without a boot", m.Name)
+		}
+		if m.qemu != nil && tries > 1 && strings.Contains(m.said(t)[m.heard:], gaveUp) {
+			tries--
+			t.Logf("%s gave up waiting for an answer, and is turned on again", m.Name)
+			m.Cycle(t)
 		}
 		select {
 		case <-look.C:

@@ -15,7 +15,7 @@ const many = 10000
 
 // BenchmarkRedeploy switches all hosts by one HTTP call, in turn with the bare
 // loop of the system calls that this needs: symlinkat, renameat and readlinkat
-// for each host, one fsync for the directory.
+// for each host, one fsync for the directory. Ours writes the journal as well.
 func BenchmarkRedeploy(b *testing.B) {
 	for name, base := range fileSystems {
 		b.Run(name, func(b *testing.B) {
@@ -53,6 +53,26 @@ func BenchmarkDeployOne(b *testing.B) {
 	}
 }
 
+// BenchmarkDeployDurably switches the one host of a small site, in turn with the
+// syncs that it needs: the intent is in the journal's log, then the temporary link
+// in its directory and the plan in a file and the root, then the link is renamed
+// and its directory synced, then the plan is gone from the root, and then the result
+// is in the journal's log.
+func BenchmarkDeployDurably(b *testing.B) {
+	s := newSite(b, fileSystems["disk"], 1, nil) // in memory nothing has to be synced
+	s.start()
+	s.deploy("a", s.body(1))
+	bare := newBareSyncs(b, filepath.Join(s.dir, "bare"))
+	var ours, theirs []time.Duration
+	for i := 0; b.Loop(); i++ {
+		theirs = append(theirs, bare.run(b))
+		ours = append(ours, s.deploy([]string{"b", "a"}[i%2], s.body(1)))
+	}
+	b.ReportMetric(ms(median(ours)), "ms/ours")
+	b.ReportMetric(ms(median(theirs)), "ms/bare")
+	b.ReportMetric(ms(median(ours))/ms(median(theirs)), "ours/bare")
+}
+
 // BenchmarkList lists all hosts where nothing changed, where one link did, and
 // where all did.
 func BenchmarkList(b *testing.B) {
@@ -80,6 +100,56 @@ func BenchmarkList(b *testing.B) {
 		})
 		run("all", func(i int) { s.deploy([]string{"b", "a"}[i%2], body) })
 	}
+}
+
+// bareSyncs are two directories, a link in one of them, and a log, that nothing but
+// system calls change.
+type bareSyncs struct {
+	root, links, log int
+	pages            []byte // that one transaction of the journal writes
+	written          int64
+}
+
+func newBareSyncs(b *testing.B, dir string) *bareSyncs {
+	check(b, os.MkdirAll(filepath.Join(dir, "links"), 0o755))
+	open := func(path string, flags int) int {
+		fd, err := unix.Open(path, flags, 0o600)
+		check(b, err)
+		b.Cleanup(func() { unix.Close(fd) })
+		return fd
+	}
+	s := &bareSyncs{root: open(dir, unix.O_RDONLY), links: open(filepath.Join(dir, "links"), unix.O_RDONLY),
+		log: open(filepath.Join(dir, "log"), unix.O_RDWR|unix.O_CREAT), pages: make([]byte, 3*(4096+24))}
+	check(b, unix.Symlinkat("a", s.links, "link"))
+	return s
+}
+
+func (s *bareSyncs) run(b *testing.B) time.Duration {
+	began := time.Now()
+	s.append(b)
+	check(b, unix.Symlinkat("b", s.links, "temporary"))
+	check(b, unix.Fsync(s.links))
+	plan, err := unix.Openat(s.root, "plan", unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
+	check(b, err)
+	_, err = unix.Write(plan, s.pages[:300])
+	check(b, err)
+	check(b, unix.Fsync(plan))
+	check(b, unix.Close(plan))
+	check(b, unix.Fsync(s.root))
+	check(b, unix.Renameat(s.links, "temporary", s.links, "link"))
+	check(b, unix.Fsync(s.links))
+	check(b, unix.Unlinkat(s.root, "plan", 0))
+	check(b, unix.Fsync(s.root))
+	s.append(b)
+	return time.Since(began)
+}
+
+// append is a transaction of the journal.
+func (s *bareSyncs) append(b *testing.B) {
+	n, err := unix.Pwrite(s.log, s.pages, s.written)
+	check(b, err)
+	s.written += int64(n)
+	check(b, unix.Fsync(s.log))
 }
 
 // A bareLoop is a directory of links that nothing but system calls switch.

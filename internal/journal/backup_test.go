@@ -1,95 +1,106 @@
 package journal
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/pxe-pilot/pxe-pilot"
 )
 
-// TestBackupOfADirectory: whether a server has it open, was killed, or has ended.
-func TestBackupOfADirectory(t *testing.T) {
-	ctx := t.Context()
-	dir, copies := filepath.Join(t.TempDir(), "state"), t.TempDir()
-	j, err := Open(ctx, Options{Directory: dir})
-	must(t, err)
-	for i := range int64(3) {
-		must(t, j.Write(ctx, deed(i)))
+// TestBackup: put in the place of a journal, the copy is that journal. That it is so
+// whatever was done before is TestModel's.
+func TestBackup(t *testing.T) {
+	f := newFixture(t, t.TempDir(), Options{})
+	defer f.Close()
+	m := newModel()
+	for n := range int64(12) {
+		f.write(m, deed(n+1))
 	}
-	want, err := j.Entries(ctx, pxepilot.Question{})
-	must(t, err)
-	open := filepath.Join(copies, "open", database)
-	must(t, os.Mkdir(filepath.Dir(open), 0o700))
-	must(t, Backup(ctx, dir, open))
-	killed := filepath.Join(copies, "killed")
-	must(t, os.CopyFS(killed, os.DirFS(dir)))
-	must(t, j.Write(ctx, deed(3)))
-	must(t, j.Close())
-
-	was := contents(t, dir)
-	must(t, Backup(ctx, dir, filepath.Join(copies, "closed")))
-	if d := cmp.Diff(was, contents(t, dir)); d != "" {
-		t.Error("a backup changed the journal:", d)
-	}
-	after := filepath.Join(copies, "after", database)
-	must(t, os.Mkdir(filepath.Dir(after), 0o700))
-	must(t, Backup(ctx, killed, after))
-	for _, path := range []string{open, after} {
-		got, err := opened(t, filepath.Dir(path)).Entries(ctx, pxepilot.Question{})
-		must(t, err)
-		if d := cmp.Diff(want, got); d != "" {
-			t.Error(path, d)
-		}
-	}
-}
-
-// contents are the files of a directory, but for those that SQLite keeps while it is
-// open.
-func contents(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	must(t, err)
-	all := map[string]string{}
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), "-wal") || strings.HasSuffix(e.Name(), "-shm") {
-			continue
-		}
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		must(t, err)
-		all[e.Name()] = string(text)
-	}
-	return all
-}
-
-func TestNoBackupOfADirectory(t *testing.T) {
-	base := t.TempDir()
-	place := func(name, text string) string {
-		dir := filepath.Join(base, name)
-		must(t, os.Mkdir(dir, 0o700))
-		must(t, os.WriteFile(filepath.Join(dir, database), []byte(text), 0o600))
-		return dir
-	}
-	whole := filepath.Join(base, "whole")
-	opened(t, whole)
-	for _, tt := range []struct{ dir, to, says string }{
-		{filepath.Join(base, "none"), "x", "is missing"},
-		{base, "x", "there is no journal in"},
-		{place("garbage", "garbage, and more of it"), "x", "is damaged"},
-		{place("empty", ""), "x", "is damaged"},
-		{whole, "whole", "is there already"},
-		{whole, "none/x", "the directory of"},
+	dir := t.TempDir()
+	for name, do := range map[string]func(string) error{
+		"of an open one":       func(to string) error { return f.Backup(t.Context(), to) },
+		"of another process's": func(to string) error { return Backup(t.Context(), f.dir, to) },
 	} {
-		err := Backup(t.Context(), tt.dir, filepath.Join(base, tt.to))
-		if err == nil || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s to %s: %v", tt.dir, tt.to, err)
+		to := filepath.Join(dir, name)
+		must(t, do(to))
+		if err := do(to); pxepilot.ErrorCode(err) != pxepilot.Conflict || !strings.Contains(err.Error(), "is there already; name a new file for the backup") {
+			t.Error(err)
 		}
+		restored := t.TempDir()
+		copyFile(t, filepath.Join(restored, database), to)
+		r := newFixture(t, restored, Options{})
+		r.same(m.remember())
+		r.answers(pxepilot.Question{Host: "h3"}, m.ask(pxepilot.Question{Host: "h3"}))
+		r.write(m.clone(), deed(13))
+		must(t, r.Close())
 	}
-	left, err := filepath.Glob(filepath.Join(base, ".*"))
-	if must(t, err); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+	must(t, os.Symlink("nothing", filepath.Join(dir, "link")))
+	if err := f.Backup(t.Context(), filepath.Join(dir, "link")); pxepilot.ErrorCode(err) != pxepilot.Conflict {
+		t.Error(err)
 	}
+	if err := f.Backup(t.Context(), filepath.Join(dir, "missing/x")); pxepilot.ErrorCode(err) != pxepilot.Unavailable || !strings.Contains(err.Error(), "missing; name a file in one that is there") {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.Backup(ctx, filepath.Join(dir, "cancelled")); err != context.Canceled {
+		t.Error(err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, ".*"))
+	if len(left) > 0 || err != nil {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+func TestBackupOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	to := filepath.Join(dir, "backup")
+	if err := Backup(t.Context(), dir, to); pxepilot.ErrorCode(err) != pxepilot.NotFound {
+		t.Error(err)
+	}
+	refused(t, Backup(t.Context(), filepath.Join(dir, "missing"), to), dir, "the state directory (state.directory) is missing; make it, or see that its disk is mounted")
+	broken := filled(t)
+	must(t, os.Truncate(filepath.Join(broken, database), 8192))
+	refused(t, Backup(t.Context(), broken, to), dir, damaged)
+	if _, err := os.Stat(to); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+func TestBackupWithoutRoom(t *testing.T) {
+	small := mount(t, "size=64k")
+	f := newFixture(t, t.TempDir(), Options{})
+	defer f.Close()
+	for n := range int64(20) {
+		must(t, f.Write(t.Context(), deed(n+1)))
+	}
+	err := f.Backup(t.Context(), filepath.Join(small, "backup"))
+	if pxepilot.ErrorCode(err) != pxepilot.Unavailable || !strings.HasPrefix(err.Error(), "there is no space left for the backup ") {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(small); len(left) > 0 || err != nil {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+}
+
+// TestRestoredBesideALog: a log that a killed server left is not put into a
+// backup.
+func TestRestoredBesideALog(t *testing.T) {
+	dir := killed(t)
+	other := filled(t)
+	backup := filepath.Join(t.TempDir(), "backup")
+	must(t, Backup(t.Context(), other, backup))
+	copyFile(t, filepath.Join(dir, database), backup)
+	_, err := Open(t.Context(), Options{Directory: dir})
+	refused(t, err, dir, "journal.db in the state directory (state.directory) was restored from a backup, and journal.db-wal is of the one before; move journal.db-wal away")
+	must(t, os.Remove(filepath.Join(dir, database+"-wal")))
+	f := newFixture(t, dir, Options{})
+	if f.lastID != 25 {
+		t.Error(f.lastID)
+	}
+	must(t, f.Close())
 }

@@ -53,7 +53,7 @@ const noSpace = "there is no space left for the journal; make room in the state 
 func TestFull(t *testing.T) {
 	const page = 4096
 	refusals := 0
-	for left := int64(0); left < 40*page; left += 3 * page {
+	for left := int64(0); left < 40*page; left += 5 * page {
 		dir := mount(t, "size=2m")
 		f := newFixture(t, dir, Options{})
 		m := newModel()

@@ -13,6 +13,13 @@ import (
 
 var at = time.Date(2026, 11, 6, 17, 30, 0, 123456000, time.UTC)
 
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func opened(t testing.TB, dir string) *Journal {
 	t.Helper()
 	j, err := Open(t.Context(), Options{Directory: dir})

@@ -78,10 +78,10 @@ func deedEntry(n int64) *pxepilot.Entry {
 	e := &pxepilot.Entry{At: at, What: pxepilot.Deployed, Actor: "api", Of: fmt.Sprint("c", n)}
 	width := 1
 	if n%10 == 0 {
-		width = 2000
+		width = 300
 	}
 	for i := range width {
-		e.Hosts = append(e.Hosts, pxepilot.Switch{Host: fmt.Sprint("h", (n+int64(i))%2000)})
+		e.Hosts = append(e.Hosts, pxepilot.Switch{Host: fmt.Sprint("h", (n+int64(i))%300)})
 	}
 	return e
 }
@@ -109,7 +109,9 @@ func TestKilled(t *testing.T) {
 	if testenv.Soak() {
 		rounds = 200
 	}
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp(fast(), "pxe-pilot-journal-")
+	must(t, err)
+	defer os.RemoveAll(dir)
 	m := newModel()
 	written := int64(0)
 	for range rounds {

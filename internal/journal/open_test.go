@@ -163,13 +163,6 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // filesOf are the contents of the files that matter.
 func filesOf(t *testing.T, dir string) map[string]string {
 	t.Helper()

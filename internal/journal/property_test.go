@@ -3,11 +3,13 @@ package journal
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/internal/testenv"
 )
 
 // What random records are about.
@@ -162,6 +165,18 @@ func (f *fixture) write(m *model, r *pxepilot.Record) {
 	m.write(r)
 }
 
+// pruned forgets all that is to be forgotten, and tells in how many pieces.
+func (f *fixture) pruned() (pieces int) {
+	for {
+		pieces++
+		more, err := f.Prune(context.Background())
+		f.must(err)
+		if !more {
+			return pieces
+		}
+	}
+}
+
 // same compares what the journal remembers with what it should.
 func (f *fixture) same(want *pxepilot.Memory) {
 	got, err := f.Remember(context.Background())
@@ -196,9 +211,32 @@ func copyFile(t interface{ Fatal(...any) }, to, from string) {
 	}
 }
 
+// checks sets how often a property is tried, unless a flag says so.
+func checks(t *testing.T, normal, soak int) {
+	f := flag.Lookup("rapid.checks")
+	if f.Value.String() != f.DefValue {
+		return
+	}
+	n := normal
+	if testenv.Soak() {
+		n = soak
+	}
+	must(t, flag.Set(f.Name, strconv.Itoa(n)))
+	t.Cleanup(func() { _ = flag.Set(f.Name, f.DefValue) })
+}
+
+// fast is where directories are for tests that need no real disk, for no power cut
+// is part of them: in memory, where there is that.
+func fast() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return os.TempDir()
+}
+
 // tempDirs makes directories for one run of a property.
 func tempDirs(t *rapid.T) func() string {
-	base, err := os.MkdirTemp("", "pxe-pilot-journal-")
+	base, err := os.MkdirTemp(fast(), "pxe-pilot-journal-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,6 +255,7 @@ func tempDirs(t *rapid.T) func() string {
 // TestModel does what a server does to a journal, in any order, and compares it
 // with plain values.
 func TestModel(t *testing.T) {
+	checks(t, 30, 3000)
 	rapid.Check(t, func(t *rapid.T) {
 		ctx := context.Background()
 		dirs := tempDirs(t)
@@ -257,10 +296,7 @@ func TestModel(t *testing.T) {
 					return
 				}
 				now = moments.Draw(t, "now")
-				for more, err := true, error(nil); more; {
-					more, err = f.Prune(ctx)
-					f.must(err)
-				}
+				f.pruned()
 				m.forget(func(e *pxepilot.Entry) bool { return !e.At.Before(now.Add(-o.Keep)) })
 			},
 			"crash": func(t *rapid.T) {
@@ -284,6 +320,7 @@ func TestModel(t *testing.T) {
 // is there is what was there after one of the writes, and after no earlier one than
 // all of it is there.
 func TestEveryPrefix(t *testing.T) {
+	checks(t, 30, 3000)
 	rapid.Check(t, func(t *rapid.T) {
 		ctx := context.Background()
 		dirs := tempDirs(t)

@@ -145,8 +145,13 @@ func (j *Journal) reading(ctx context.Context, do func(*sql.Tx) error) error {
 		err = do(tx)
 		_ = tx.Rollback() // nothing was written
 	}
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case j.usable() != nil: // since
+		return j.usable()
 	}
 	return j.trouble(err)
 }

@@ -22,9 +22,15 @@ func Callers(note func(net.Conn) Caller) func(context.Context, net.Conn) context
 	}
 }
 
-// caller tells which machine sent a request. Headers are not believed: whoever
-// forwards requests (Forwarded, X-Forwarded-For) could put anything there.
+// caller tells which machine sent a request. What headers say of others is not
+// believed (Forwarded, X-Forwarded-For), for anybody can put anything there; but a
+// proxy that says that it is one (Via, RFC 9110 section 7.6.3) is nobody.
 func caller(r *http.Request) (pxepilot.MAC, error) {
+	if via := r.Header.Values("Via"); len(via) > 0 {
+		return pxepilot.MAC{}, pxepilot.Errorf(pxepilot.Forbidden,
+			"the request came through a proxy (Via: %s), so that nobody can tell which machine asked; ask without a proxy, or name the host in the URL",
+			pxepilot.Quote(via[0]))
+	}
 	tell, ok := r.Context().Value(callerKey{}).(Caller)
 	if !ok {
 		return pxepilot.MAC{}, pxepilot.Errorf(pxepilot.Forbidden, "this server does not know machines by their connections; name the host in the URL")

@@ -15,8 +15,8 @@ import (
 
 // A server is killed in the middle of deploys of 1,000 hosts, again and again.
 // Every name can be read all the time; a host is wholly old or new at every
-// moment; the next start resolves what was cut off; and what was acknowledged
-// is never lost.
+// moment; the next start resolves what was cut off; what was acknowledged is never
+// lost; and the journal tells all of it, and nothing else.
 func TestKill(t *testing.T) {
 	kills := 10
 	if testenv.Soak() {
@@ -84,6 +84,7 @@ func TestKill(t *testing.T) {
 		if allBoot(t, site, settled) != is["settled"] {
 			t.Errorf("kill %d after %v: the next start changed hosts that were not concerned", n, delay)
 		}
+		tellsOf(t, server, struck[0], is["struck"], done)
 		if t.Failed() {
 			break
 		}
@@ -96,6 +97,31 @@ func TestKill(t *testing.T) {
 	}
 	if pending == 0 {
 		t.Errorf("no kill hit the middle of a deploy: that proves nothing")
+	}
+}
+
+// tellsOf looks whether the journal tells how a host came to boot what it does, with
+// nothing that is still under way or was done by hand.
+func tellsOf(t *testing.T, server *lab.Server, host lab.Host, boots string, acknowledged bool) {
+	t.Helper()
+	history, err := server.Client.History(t.Context(), apiv1.HistoryOptions{Host: host.Name})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	said := ""
+	for i, e := range history.Entries {
+		switch {
+		case e.What != "deploy", e.Result != "done" && e.Result != "not done":
+			t.Errorf("the journal tells of %+v", e)
+		case acknowledged && i == 0 && e.Result != "done":
+			t.Errorf("an acknowledged deploy was %s by the journal: %s", e.Result, e.Error)
+		case said == "" && e.Result == "done":
+			said = e.Configuration
+		}
+	}
+	if said != boots {
+		t.Errorf("host %s boots %s, and by the journal %s", host.Name, boots, said)
 	}
 }
 

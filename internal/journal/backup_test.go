@@ -75,9 +75,8 @@ func TestBackupWithoutRoom(t *testing.T) {
 	small := mount(t, "size=64k")
 	f := newFixture(t, t.TempDir(), Options{})
 	defer f.Close()
-	for n := range int64(20) {
-		must(t, f.Write(t.Context(), deed(n+1)))
-	}
+	intent, _ := deployOf(2000)
+	must(t, f.Write(t.Context(), intent))
 	err := f.Backup(t.Context(), filepath.Join(small, "backup"))
 	if pxepilot.ErrorCode(err) != pxepilot.Unavailable || !strings.HasPrefix(err.Error(), "there is no space left for the backup ") {
 		t.Error(err)

@@ -108,6 +108,7 @@ type asking struct {
 	links  map[string]*pxepilot.Link // of the host, that this search may end at, by where they are
 	sights []sight                   // per ask
 	ifs    []string                  // per ask: what must be so for the machine to ask
+	puzzle string                    // a command of its script of which nobody knows what it does; empty for none
 	doubt  int                       // the first ask before Wins of which it is not sure whether the search ends there; -1 for none
 	boots  string                    // the one configuration that the machine boots if it does; empty for none
 }
@@ -128,11 +129,14 @@ func (e *explainer) search(status *pxepilot.HostStatus, c *chain, mac pxepilot.M
 	if script.Script != nil && script.Needed {
 		a.Setup = &pxepilot.Setup{Path: script.Path, Text: script.Text, Done: script.Path != "" && script.links}
 	}
+	leads := true
+	if script.Script != nil && script.Path != "" {
+		route := loader.Route(script.text, status.Host, mac)
+		asks, leads = loader.Follow(asks, route, status.Host, mac)
+		a.puzzle, a.Unsure = route.Doubt, route.Doubt != "" && len(route.Paths) == 0
+	}
 	locked := true // a server in a chroot got as far
 	for _, want := range asks {
-		if want.By == pxepilot.ByDefault && !script.otherwise {
-			continue // the script does not go on to that
-		}
 		one := e.ask(c.loader, want)
 		a.Asks, a.sights, a.ifs = append(a.Asks, one.ask), append(a.sights, one.sight), append(a.ifs, want.If)
 		at := len(a.Asks) - 1
@@ -141,7 +145,7 @@ func (e *explainer) search(status *pxepilot.HostStatus, c *chain, mac pxepilot.M
 			if one.either && a.Wins < 0 && a.doubt < 0 {
 				a.doubt, a.boots = at, one.boots
 			}
-		case want.Leads && !script.links:
+		case want.Leads && !leads:
 			a.Asks[at].By = pxepilot.ByDefault
 			a.wins(at, one.ask.Found.IsThere(), one.inChroot)
 			return e.explained(a), nil
@@ -175,7 +179,10 @@ func (e *explainer) explained(a *asking) pxepilot.Search {
 			a.Asks[a.Wins].Note = "its content is not shown: it " + c.why
 		}
 	}
-	a.Unsure = a.Unsure || a.doubt >= 0 && (a.boots == "" || a.boots != a.Configuration)
+	a.Unsure = a.Unsure || a.puzzle != "" && a.Wins < 0 || a.doubt >= 0 && (a.boots == "" || a.boots != a.Configuration)
+	if a.Unsure && a.puzzle != "" && a.Setup != nil {
+		a.Setup.Done = false
+	}
 	e.reason(a)
 	e.warn(a)
 	return a.Search

@@ -3,6 +3,7 @@ package tftproot
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -175,8 +176,28 @@ func TestExplainLoaders(t *testing.T) {
 			s.write("grub/host/default", "x")
 			s.clear("h1")
 		}, []string{
-			`h1 grub-signed: nothing`,
+			`h1 grub-signed: grub/host/default`,
+			`reason: what grub/grub.cfg goes on to for this machine cannot be told from its command "source \"/grub/host/01-$m\""` + print,
 			`reason: nothing is deployed to host "h1", so that grub/host/` + lnk1 + ` is not there; 'pxe-pilot config deploy NAME h1' makes it`,
+		}},
+		{"signed GRUB with a stub that nobody understands", []pxepilot.Bootloader{{Name: "grub-signed"}}, func(s *site) {
+			s.write("grub/grub.cfg", "configfile $prefix/host/01-$m\n")
+		}, []string{
+			`h1 grub-signed: grub/host/` + lnk1 + ` (a)`,
+			`reason: what grub/grub.cfg goes on to for this machine cannot be told from its command "configfile $prefix/host/01-$m"` + print,
+		}},
+		{"signed GRUB with a stub that has colons", []pxepilot.Bootloader{{Name: "grub-signed"}}, func(s *site) {
+			s.write("grub/grub.cfg", "configfile $prefix/host/01-$net_default_mac\nconfigfile $prefix/host/default\n")
+			s.write("grub/host/default", "x")
+		}, []string{`h1 grub-signed: grub/host/default`, `reason: ` + stub + "does not" + print}},
+		{"signed GRUB with a stub the other way round", []pxepilot.Bootloader{{Name: "grub-signed"}}, func(s *site) {
+			lines := strings.Split(s.loaders[0].Script().Text, "\n")
+			lines[2], lines[4] = lines[4], lines[2]
+			s.write("grub/grub.cfg", strings.Join(lines, "\n"))
+			s.write("grub/host/default", "x")
+		}, []string{
+			`h1 grub-signed: grub/host/default`,
+			`reason: grub/host/default comes before the host's link grub/host/` + lnk1 + `; remove it, for no deploy changes what it says`,
 		}},
 		{"signed GRUB with a stub that is closed", []pxepilot.Bootloader{{Name: "grub-signed"}}, func(s *site) { os.Chmod(s.path+"/"+s.stub(), 0o600) },
 			[]string{`h1 grub-signed: nothing`, `reason: ` + stub + "no machine gets (grub/grub.cfg has mode 0600, so that the user of a TFTP server cannot read it)" + print}},

@@ -21,6 +21,9 @@ func (e *explainer) reason(a *asking) {
 		return
 	}
 	tell := func(format string, args ...any) { a.Reasons = append(a.Reasons, fmt.Sprintf(format, args...)) }
+	if script := e.scripts[a.loader]; a.Unsure && a.puzzle != "" {
+		tell("what %s goes on to for this machine cannot be told from its command %s; 'pxe-pilot host explain' prints what belongs there", shown(script.Path), pxepilot.Quote(a.puzzle))
+	}
 	own := slices.IndexFunc(a.Asks, func(ask pxepilot.Ask) bool { return e.link(a, ask) != nil })
 	if own < 0 {
 		if trouble := e.trouble(a.loader); trouble != "" {

@@ -10,8 +10,8 @@ import (
 // scripted is what the script of a loader does, as far as the disk tells.
 type scripted struct {
 	*layout.Script        // nil where none is needed
+	text           string // of it, where it is there
 	links          bool   // it goes on to the links of hosts
-	otherwise      bool   // it goes on to what is for machines without one
 	amiss          string // why it does not go on to links
 }
 
@@ -19,7 +19,7 @@ type scripted struct {
 // nobody knows where is taken to be as it should.
 func (e *explainer) script(l int) scripted {
 	loader := &e.root.loaders[l]
-	is := scripted{Script: loader.Script(), links: true, otherwise: true}
+	is := scripted{Script: loader.Script(), links: true}
 	if is.Script == nil || is.Path == "" {
 		return is
 	}
@@ -30,7 +30,8 @@ func (e *explainer) script(l int) scripted {
 	case s.found != pxepilot.Readable:
 		is.links, is.amiss = false, "no machine gets ("+e.look.says(s, s)+")"
 	default:
-		is.links, is.otherwise = loader.Leads(e.content(l, s.end).text)
+		is.text = e.content(l, s.end).text
+		is.links = loader.Leads(is.text)
 	}
 	if !is.links {
 		is.amiss = cmp.Or(is.amiss, "does not")

@@ -2,7 +2,6 @@ package layout
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,9 +18,8 @@ type script interface {
 	// path is where it belongs, below the TFTP root; empty where nobody can tell.
 	path(l *Loader) string
 	text(l *Loader) string
-	// leads says whether a text goes on to the links, and to what is for machines
-	// without one, as far as can be told without running it.
-	leads(l *Loader, text string) (links, otherwise bool)
+	// route follows a text as a machine does, as far as can be told without running it.
+	route(l *Loader, text string, m machine) Route
 }
 
 // Script returns what makes the loader ask for the links of hosts, or nil where it
@@ -33,10 +31,6 @@ func (l Loader) Script() *Script {
 	}
 	return &Script{l.row.Script.path(&l), l.row.Script.text(&l), !leads || len(l.named) == 0}
 }
-
-// Leads says whether a script goes on to the links of hosts, and to what is for
-// machines without one, as far as can be told.
-func (l Loader) Leads(text string) (links, otherwise bool) { return l.row.Script.leads(&l, text) }
 
 // in writes a template with expressions of a script's own for the placeholders.
 func (t template) in(expressions map[string]string) string {
@@ -51,18 +45,8 @@ func (t template) in(expressions map[string]string) string {
 	return path.Join(t.dir, b.String())
 }
 
-// mentionedIn says whether a text has those parts of the template that any script
-// in a folder which asks for it would have as they are.
-func (t template) mentionedIn(text, folder string) bool {
-	literal := ""
-	if t.parts[0].place == nil {
-		literal = t.parts[0].text
-	}
-	return strings.Contains(text, literal) && (t.dir == folder || t.dir == "." || strings.Contains(text, path.Base(t.dir)))
-}
-
-// commands are the lines of a script that are no comments.
-func commands(text string) []string {
+// commandLines are the lines of a script that are no comments.
+func commandLines(text string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
@@ -119,29 +103,6 @@ func (grubScript) prefixed(l *Loader, p string) string {
 	return "/" + p
 }
 
-// grubGoesOn matches commands that read another file.
-var grubGoesOn = regexp.MustCompile(`\b(?:configfile|source|normal|extract_entries_configfile)\s+(\S+)|(?:^|\s)\.\s+(\S+)`)
-
-// grubPrefix matches the folder of grub.cfg, which is the same for all machines.
-var grubPrefix = regexp.MustCompile(`\$prefix\b|\$\{prefix\}`)
-
-func (grubScript) leads(l *Loader, text string) (links, otherwise bool) {
-	lines := commands(text)
-	all := strings.Join(lines, "\n")
-	for _, line := range lines {
-		for _, m := range grubGoesOn.FindAllStringSubmatch(line, -1) {
-			file := strings.Trim(m[1]+m[2], `"';`)
-			if path.Base(file) == "default" {
-				otherwise = true
-			}
-			for _, t := range l.unnamed {
-				links = links || strings.Contains(grubPrefix.ReplaceAllString(file, ""), "$") && t.mentionedIn(all, l.place("."))
-			}
-		}
-	}
-	return links, otherwise
-}
-
 // ipxeScript chains to the links. ${netX/...} is the network card that iPXE opened
 // last, which is the one that boots: ${net0/...} may be another one's. The path is
 // whole, as iPXE takes a colon in a relative one for the end of a scheme.
@@ -166,15 +127,6 @@ func (ipxeScript) text(l *Loader) string {
 	return text + chain(l.place("{links}/default.ipxe")) + "exit\n"
 }
 
-func (ipxeScript) leads(l *Loader, text string) (links, otherwise bool) {
-	all := strings.Join(commands(text), "\n")
-	for _, t := range l.unnamed {
-		links = links || strings.Contains(all, "$") && t.mentionedIn(all, path.Dir(l.file))
-	}
-	// The server gives over HTTP what the links of a host give.
-	return links || strings.Contains(all, "/boot/$"), strings.Contains(all, "default.ipxe")
-}
-
 // ubootScript is what U-Boot does, or is told to do by a person.
 type ubootScript struct{}
 
@@ -184,7 +136,7 @@ func (ubootScript) text(*Loader) string {
 	return "setenv autoload no; dhcp && pxe get && pxe boot\n"
 }
 
-func (ubootScript) leads(*Loader, string) (links, otherwise bool) { return true, true }
+func (ubootScript) route(*Loader, string, machine) Route { return Route{} }
 
 // linkText is all templates that a script is for.
 func (l *Loader) linkText() string {

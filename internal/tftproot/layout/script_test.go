@@ -4,10 +4,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/testenv"
@@ -64,8 +66,18 @@ regexp --set=1:a --set=2:b --set=3:c --set=4:d --set=5:e --set=6:f '^(..):(..):(
 		if got == nil {
 			continue
 		}
-		if links, otherwise := l.Leads(got.Text); !links || !otherwise {
-			t.Errorf("%+v: its own script is not known to lead on (%t, %t)", tt.loader, links, otherwise)
+		if got.Path != "" {
+			// It goes on to what is searched for where it is in place.
+			h := &pxepilot.Host{Name: "h1", Serial: "s1", UUID: uuid, MACs: []pxepilot.MAC{mac1, mac2}}
+			asks, err := l.Search(h, mac1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			route := l.Route(got.Text, h, mac1)
+			followed, ok := l.Follow(asks, route, h, mac1)
+			if diff := cmp.Diff(asks, followed, cmpopts.IgnoreTypes(&regexp.Regexp{})); diff != "" || !ok || route.Doubt != "" || !l.Leads(got.Text) {
+				t.Errorf("%+v: its own script leads elsewhere (%q): -want +got\n%s", tt.loader, route.Doubt, diff)
+			}
 		}
 		if strings.HasSuffix(got.Path, "grub.cfg") {
 			testenv.Need(t, "grub-script-check")
@@ -80,34 +92,94 @@ regexp --set=1:a --set=2:b --set=3:c --set=4:d --set=5:e --set=6:f '^(..):(..):(
 	}
 }
 
-func TestLeads(t *testing.T) {
+// Where scripts lead the machine whose MAC address is 52:54:00:ab:cd:01, and whether
+// they lead to links at all.
+func TestRoute(t *testing.T) {
+	const (
+		octets = "regexp --set=1:a --set=2:b --set=3:c --set=4:d --set=5:e --set=6:f '^(..):(..):(..):(..):(..):(..)$' \"$net_default_mac\"\n"
+		dashed = "01-$a-$b-$c-$d-$e-$f"
+		link   = "grub/host/01-52-54-00-ab-cd-01"
+		other  = "grub/host/default"
+		chain  = "ipxe/01-52-54-00-ab-cd-01.ipxe"
+	)
 	for _, tt := range []struct {
-		loader           pxepilot.Bootloader
-		text             string
-		links, otherwise bool
+		loader pxepilot.Bootloader
+		text   string
+		leads  bool
+		want   string // paths, and what is in doubt behind a "?"
 	}{
-		{signed, "", false, false},
-		{signed, "menuentry local {\n  exit\n}\n", false, false},
-		{signed, "# configfile $prefix/host/01-$mac\n", false, false},
-		{signed, "configfile $prefix/host/01-52-54-00-ab-cd-01\n", false, false}, // one machine's
-		{signed, "configfile $prefix/other/$mac\n", false, false},
-		{signed, "source $prefix/host/default\n", false, true},
-		{signed, "configfile (tftp)/grub/host/01-$a-$b-$c-$d-$e-$f\n", true, false},
-		{signed, "if true; then\n  source \"/grub/host/01-${mac}\"; fi\n", true, false},
-		{signed, ". $prefix/host/01-$mac\nnormal /grub/host/default\n", true, true},
-		{signed, "set dir=host\nconfigfile $prefix/$dir/01-$mac\n", true, false},
-		{foreman, "configfile $prefix/grub.cfg-$net_default_mac\n", true, false},
-		{foreman, "configfile $prefix/menu\n", false, false},
-		{chained, "#!ipxe\nchain ipxe/01-${net0/mac:hexhyp}.ipxe\n", true, false},
-		{chained, "#!ipxe\nset dir ipxe\nchain ${dir}/01-${mac:hexhyp}.ipxe || chain ${dir}/default.ipxe\n", true, true},
-		{chained, "#!ipxe\nchain http://10.0.0.1:3478/boot/${netX/mac}\n", true, false},
-		{chained, "#!ipxe\n# chain ipxe/01-${mac:hexhyp}.ipxe\nsanboot http://x/y\n", false, false},
+		{signed, "", false, ""},
+		{signed, "menuentry local {\n  configfile $prefix/host/default\n}\n", false, ""},
+		{signed, "# configfile $prefix/host/01-$mac\n", false, ""},
+		{signed, "configfile $prefix/host/01-52-54-00-ab-cd-01\n", false, link}, // one machine's
+		{signed, "source $prefix/host/default\n", false, other},
+		{signed, octets + "configfile (tftp)/grub/host/" + dashed + "\n", true, link},
+		{signed, octets + "configfile (tftp,10.0.0.1)/grub/host/" + dashed + "; configfile ($root)/grub/host/default\n", true, link + " " + other},
+		{signed, octets + "configfile (hd0,1)/grub/host/" + dashed + "\n", false, ""},
+		{signed, octets + "set mac=$a-$b-$c-$d-$e-$f\nif true; then\n  source \"/grub/host/01-${mac}\"; fi\n", true, link},
+		{signed, octets + "set dir=host\n. $prefix/$dir/" + dashed + "\nnormal /grub/host/default\n", true, link + " " + other},
+		// Colons, in place of dashes.
+		{signed, "configfile $prefix/host/01-$net_default_mac\nconfigfile $prefix/host/default\n", false, "grub/host/01-52:54:00:ab:cd:01 " + other},
+		// The other way round.
+		{signed, octets + "configfile $prefix/host/default\nconfigfile $prefix/host/" + dashed + "\n", true, other + " " + link},
+		// Another folder, and another case of letters.
+		{signed, octets + "configfile $prefix/hosts/" + dashed + "\n", false, "grub/hosts/01-52-54-00-ab-cd-01"},
+		{signed, "regexp --set a '^52(.*)$' $net_default_mac\nconfigfile $prefix/host/01-52$a\n", true, "grub/host/01-52:54:00:ab:cd:01"},
+		// What is there, what else.
+		{signed, octets + "f=$prefix/host/" + dashed + "\nif [ -f $f ]; then\n  configfile $f\n  exit\nelse\n  configfile $prefix/host/default\nfi\n", true, link + " " + other},
+		{signed, octets + "if [ -f $prefix/x ]; then configfile $prefix/host/" + dashed + "; fi\n", true, `?configfile $prefix/host/` + dashed},
+		{signed, octets + "if [ -z \"$a\" ]; then configfile $prefix/host/default; else configfile $prefix/host/" + dashed + "; fi\n", true, link},
+		{signed, octets + "if [ \"$grub_platform\" = efi ]; then configfile $prefix/host/" + dashed + "; fi\n", true, `?if [ "$grub_platform" = efi ]`},
+		{signed, "configfile $prefix/other/$mac\n", true, "?configfile $prefix/other/$mac"},
+		{signed, "regexp --set=1:a '^(.*)$' \"$nobody_knows\"\nconfigfile $prefix/host/01-$a\n", true, "?configfile $prefix/host/01-$a"},
+		{signed, "linux /vmlinuz a=b\nboot\nconfigfile $prefix/host/default\n", false, ""},
+		{foreman, "configfile $prefix/grub.cfg-$net_default_mac\n", true, "grub2/grub.cfg-52:54:00:ab:cd:01"},
+		{foreman, "configfile $prefix/menu\n", false, "grub2/menu"},
+
+		{chained, "#!ipxe\nchain ipxe/01-${net0/mac:hexhyp}.ipxe\n", true, chain},
+		{chained, "#!ipxe\nset dir ipxe\nchain ${dir}/01-${mac:hexhyp}.ipxe || chain ${dir}/default.ipxe\n", true, chain + " ipxe/default.ipxe"},
+		{chained, "#!ipxe\nchain ipxe/01-${mac:hexhyp}.ipxe\nchain ipxe/default.ipxe\n", true, chain}, // a failure ends it
+		{chained, "#!ipxe\nchain ipxe/01-${mac:hexhyp}.ipxe || goto other\nexit\n:other\nchain /ipxe/default.ipxe\n", true, chain + " ipxe/default.ipxe"},
+		{chained, "#!ipxe\n:again\ngoto again\n", true, "?goto again"},
+		{chained, "#!ipxe\nchain tftp://${next-server}/ipxe/01-${net0/mac}.ipxe || chain http://10.0.0.1:3478/tftp/ipxe/default.ipxe\n", false, "ipxe/01-52:54:00:ab:cd:01.ipxe ipxe/default.ipxe"},
+		{chained, "#!ipxe\nchain ipxe/01-${net0/mac}.ipxe || exit\n", false, ""}, // a colon ends a scheme
+		{chained, "#!ipxe\nchain http://10.0.0.1:3478/boot/${netX/mac}\n", true, chain},
+		{chained, "#!ipxe\nchain http://10.0.0.1/mine/${netX/mac}\n", true, "?chain http://10.0.0.1/mine/${netX/mac}"},
+		{chained, "#!ipxe\nchain ipxe/01-${net1/mac:hexhyp}.ipxe || exit\n", true, "?chain ipxe/01-${net1/mac:hexhyp}.ipxe"},
+		{chained, "#!ipxe\niseq ${netX/mac} 52:54:00:ab:cd:01 && chain mine.ipxe ||\nchain ipxe/default.ipxe\n", false, "mine.ipxe ipxe/default.ipxe"},
+		{chained, "#!ipxe\n# chain ipxe/01-${mac:hexhyp}.ipxe\nsanboot http://x/y\n", false, ""},
+		{chained, "#!ipxe\nmenu what\n", true, "?menu what"},
 	} {
-		links, otherwise := compile(t, tt.loader).Leads(tt.text)
-		if links != tt.links || otherwise != tt.otherwise {
-			t.Errorf("%s by %q: %t and %t, want %t and %t", tt.loader.Name, tt.text, links, otherwise, tt.links, tt.otherwise)
+		l := compile(t, tt.loader)
+		route := l.Route(tt.text, &pxepilot.Host{Name: "h1", MACs: []pxepilot.MAC{mac1}}, mac1)
+		got := strings.Join(route.Paths, " ")
+		if route.Doubt != "" {
+			got += "?" + route.Doubt
+		}
+		if leads := l.Leads(tt.text); got != tt.want || leads != tt.leads {
+			t.Errorf("%s by %q: %q and %t, want %q and %t", tt.loader.Name, tt.text, got, leads, tt.want, tt.leads)
 		}
 	}
+	two := &pxepilot.Host{Name: "h1", MACs: []pxepilot.MAC{mac1, mac2}}
+	if route := compile(t, chained).Route("#!ipxe\nchain ipxe/01-${net0/mac:hexhyp}.ipxe\n", two, mac1); route.Doubt == "" {
+		t.Errorf("of two network cards the first one is any: %+v", route)
+	}
+}
+
+// Whatever a script is, it is followed to an end, and not out of the root.
+func FuzzRoute(f *testing.F) {
+	for _, s := range []string{"", "if\n", "fi\nelse\n", "} }\n", "regexp --set\n", "regexp --set=9:x '(' y", "smbios\n", "set\n", "chain\n", "a || && b || ", "goto\n", ":x\ngoto x\n", "chain ../../x ||", "configfile ../../x", "search --set\n", "set x${y} ${\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, b := range []pxepilot.Bootloader{signed, foreman, chained} {
+			for _, p := range compile(t, b).Route(text, &pxepilot.Host{Name: "h1", MACs: []pxepilot.MAC{mac1}}, mac1).Paths {
+				if p == "" || filepath.IsAbs(p) || p == ".." || strings.HasPrefix(p, "../") {
+					t.Errorf("%q leads to %q", text, p)
+				}
+			}
+		}
+	})
 }
 
 func TestTrouble(t *testing.T) {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/internal/config"
@@ -40,4 +41,23 @@ func afterSwitch(c *config.Config) (func(context.Context) error, error) {
 		}
 		return nil
 	}, nil
+}
+
+// during is what is to be done after a switch, as long as the server lives: it is
+// cut off with that, and the log says so, for who asked may be gone.
+func during(alive context.Context, do func(context.Context) error, log *slog.Logger) func(context.Context) error {
+	if do == nil {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(alive, cancel)()
+		err := do(ctx)
+		if err == nil || alive.Err() == nil {
+			return err
+		}
+		log.Error("deploy.after_switch was cut off, for the server stopped", "error", err)
+		return pxepilot.Errorf(pxepilot.Unavailable, "it was cut off, for the server stopped").Because(err)
+	}
 }

@@ -40,6 +40,10 @@ type Server struct {
 // done after a switch may take longer and be cut off; then no machine is rebooted.
 const grace = time.Minute
 
+// lastWords is how long answers may take that what is done after a switch was cut
+// off.
+const lastWords = 5 * time.Second
+
 func newLogger(w io.Writer, debug bool) *slog.Logger {
 	level := slog.LevelInfo
 	if debug {
@@ -60,7 +64,16 @@ func (s *Server) Run(ctx context.Context) error {
 	drivers := &drivers{bmcs: bmcs, env: s.Env}
 	fleet := drivers.fleet()
 	defer fleet.Close()
-	store = inventory.New(func() (*state, []string, error) { return build(s.Config, s.Log) })
+	// After the grace nothing goes on that was begun after a switch.
+	alive, cutOff := context.WithCancel(context.WithoutCancel(ctx))
+	defer cutOff()
+	store = inventory.New(func() (*state, []string, error) {
+		now, paths, err := build(s.Config, s.Log)
+		if err == nil {
+			now.site.AfterSwitch = during(alive, now.site.AfterSwitch, s.Log)
+		}
+		return now, paths, err
+	})
 	store.Swapped = func(now *state) {
 		drivers.adapters.Store(&now.adapters)
 		drivers.authorities.Store(&now.authorities)
@@ -104,7 +117,7 @@ func (s *Server) Run(ctx context.Context) error {
 	server := httpapi.Server(handler, s.Log)
 	server.ConnContext = httpapi.Callers(callers(func() *pxepilot.Inventory { return store.Current().site.Inventory }))
 	return together(ctx,
-		func(ctx context.Context) error { return serve(ctx, server, listener, s.Log) },
+		func(ctx context.Context) error { return serve(ctx, server, listener, cutOff, s.Log) },
 		func(ctx context.Context) error {
 			return store.Watch(ctx, s.Log, func(err error) { s.reloaded(store, opened, err) })
 		},
@@ -183,15 +196,22 @@ func (s *Server) listen(ctx context.Context, store *inventory.Store[state], serv
 	return l, "https://" + net.JoinHostPort(host, port), nil
 }
 
-// serve answers requests until ctx ends, and then lets those under way end.
-func serve(ctx context.Context, server *http.Server, l net.Listener, log *slog.Logger) error {
+// serve answers requests until ctx ends, and then lets those under way end. What
+// takes too long for that is cut off.
+func serve(ctx context.Context, server *http.Server, l net.Listener, cutOff func(), log *slog.Logger) error {
 	stopped := make(chan error, 1)
+	within := func(d time.Duration) error {
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
+		defer cancel()
+		return server.Shutdown(patience)
+	}
 	go func() {
 		<-ctx.Done()
 		log.Info("stopping")
-		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-		defer cancel()
-		err := server.Shutdown(patience)
+		err := within(grace)
+		if cutOff(); err != nil {
+			err = within(lastWords)
+		}
 		stopped <- errors.Join(err, server.Close())
 	}()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {

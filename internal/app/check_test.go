@@ -38,6 +38,35 @@ configuration: {directory: /srv/tftp/configurations}
 	}
 }
 
+// A command that is needed at every switch is looked for beforehand.
+func TestCheckWarnsOfCommands(t *testing.T) {
+	root := t.TempDir()
+	path := filepath.Join(t.TempDir(), "pxe-pilot.yml")
+	for _, tt := range []struct{ command, want string }{
+		{"sh -c 'exit 1'", ""},
+		{"./push.sh to-the-replica", `deploy.after_switch begins with the relative path "./push.sh", but commands are run in /; write the whole path`},
+		{"no-such-program -a", `deploy.after_switch begins with "no-such-program", which is not found in PATH here; install it, or write the path of what is meant`},
+	} {
+		text := fmt.Sprintf("hosts: []\ndeploy: {after_switch: %q}\ntftp: {root: %q}\nconfiguration: {directory: %q}\n", tt.command, root, filepath.Join(root, "conf"))
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		found, err := check(t.Context(), cli.CheckOptions{Config: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, f := range found {
+			if f.Severity == cli.Warning && f.Where == path+":2:24" {
+				got = f.Message
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q in %v", tt.command, got, tt.want, found)
+		}
+	}
+}
+
 // What one server does not give is told host by host as far as anybody reads it,
 // and that it cannot be asked is told once.
 func TestUnservedBy(t *testing.T) {

@@ -78,6 +78,13 @@ func load(path string) (*config.Config, error) {
 			_, err := program.Split(line)
 			return err
 		},
+		Doubt: func(line string) string {
+			words, err := program.Split(line)
+			if err != nil {
+				return "" // Words tells it
+			}
+			return program.Doubt(words)
+		},
 	}))
 }
 

@@ -22,14 +22,28 @@ func (r *reader) deploy(n *yaml.Node) {
 		}},
 		{key: "after_switch", read: func(v *yaml.Node) {
 			line, ok := r.text(v, "deploy.after_switch")
-			if ok && r.commands.Words != nil {
-				if err := r.commands.Words(line); err != nil {
-					r.wrong(follow(v), "deploy.after_switch %v", err)
-				}
+			if ok {
+				r.checkCommand(v, "deploy.after_switch", line)
 			}
 			d.AfterSwitch = line
 		}},
 	})
+}
+
+// checkCommand tells what is wrong with a command line that is no template, or what
+// it could hardly be run for.
+func (r *reader) checkCommand(n *yaml.Node, what, line string) {
+	if r.commands.Words != nil {
+		if err := r.commands.Words(line); err != nil {
+			r.wrong(follow(n), "%s %v", what, err)
+			return
+		}
+	}
+	if r.commands.Doubt != nil {
+		if doubt := r.commands.Doubt(line); doubt != "" {
+			r.warn(r.at(follow(n)), "%s %s", what, doubt)
+		}
+	}
 }
 
 // checkDeploy tells that there is nobody to verify with.

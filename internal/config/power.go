@@ -18,6 +18,9 @@ type Commands struct {
 	// Words tells what is wrong with a command line that is no template; the
 	// message goes on behind its key.
 	Words func(line string) error
+	// Doubt tells why such a command line could hardly be run on this machine; empty
+	// where it could. The message goes on alike.
+	Doubt func(line string) string
 }
 
 // A Remark is about a part of an adapter.

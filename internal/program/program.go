@@ -10,8 +10,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -82,6 +84,30 @@ func (p *Program) Run(ctx context.Context) (*Output, error) {
 		return nil, &exitError{p.Name, exit.ProcessState, p.said(&stderr, &stdout)}
 	}
 	return nil, fmt.Errorf("%s cannot be waited for: %s", p.Name, p.excerpt(err.Error()))
+}
+
+// Doubt says why a command could hardly be run on this machine, by this user; empty
+// where it could.
+func Doubt(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	name := pxepilot.Quote(words[0])
+	if strings.Contains(words[0], "/") && !filepath.IsAbs(words[0]) {
+		return fmt.Sprintf("begins with the relative path %s, but commands are run in /; write the whole path", name)
+	}
+	_, err := exec.LookPath(words[0])
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Sprintf("begins with %s, which is not found in PATH here; install it, or write the path of what is meant", name)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Sprintf("begins with %s, which is not there; write the path of what is meant", name)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("begins with %s, which may not be executed; 'chmod +x' lets it", name)
+	}
+	return fmt.Sprintf("begins with %s, which cannot be executed", name)
 }
 
 // notStarted says why the program could not be started, without its arguments.

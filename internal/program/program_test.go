@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -50,6 +51,29 @@ func TestRun(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A command that could not be run is found before it is needed.
+func TestDoubt(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/plain", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ command, want string }{
+		{"", ""},
+		{"sh", ""},
+		{"/bin/sh", ""},
+		{"no-such-program", `begins with "no-such-program", which is not found in PATH here; install it, or write the path of what is meant`},
+		{"./push", `begins with the relative path "./push", but commands are run in /; write the whole path`},
+		{"bin/push", `begins with the relative path "bin/push", but commands are run in /; write the whole path`},
+		{dir + "/none", fmt.Sprintf("begins with %q, which is not there; write the path of what is meant", dir+"/none")},
+		{dir + "/plain", fmt.Sprintf("begins with %q, which may not be executed; 'chmod +x' lets it", dir+"/plain")},
+		{dir, fmt.Sprintf("begins with %q, which cannot be executed", dir)},
+	} {
+		if got := Doubt(strings.Fields(tt.command)); got != tt.want {
+			t.Errorf("%q: %s, want %s", tt.command, got, tt.want)
+		}
 	}
 }
 

@@ -27,17 +27,23 @@ func (p *Pilot) Watch(ctx context.Context) error {
 	if p.book == nil {
 		return nil
 	}
-	every := time.NewTicker(p.timing.Look)
-	defer every.Stop()
+	next := time.NewTimer(p.timing.Look)
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-every.C:
-			p.look(ctx)
+		case <-next.C:
 		}
+		began := time.Now()
+		p.look(ctx)
+		next.Reset(max(p.timing.Look, leisure*time.Since(began)))
 	}
 }
+
+// leisure is how much longer than a look the time between two is at least, for where
+// the root is on a network and nothing of it can be kept, a look reads all links.
+const leisure = 20
 
 // look writes down what others changed. What the disk has to be asked for is asked
 // outside of the book's lock, for whoever wants to change something waits for that.

@@ -1,7 +1,9 @@
 package pilot
 
 import (
+	"cmp"
 	"context"
+	"errors"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -90,8 +92,11 @@ func (r *recording) intend(ctx context.Context, view *pxepilot.View, moves []pxe
 
 // unwritten is the answer to a change that cannot be written down.
 func unwritten(err error) error {
-	return pxepilot.Errorf(pxepilot.Unavailable, "nothing was switched, for it cannot be written down: %s", pxepilot.ErrorMessage(err)).Because(err)
+	return pxepilot.Errorf(pxepilot.Unavailable, "nothing was switched, for it cannot be written down: %s", pxepilot.ErrorMessage(err)).Because(causeOf(err))
 }
+
+// causeOf is what the log should tell of an error whose sentence is told already.
+func causeOf(err error) error { return cmp.Or(errors.Unwrap(err), err) }
 
 // conclude writes what came of a change.
 func (r *recording) conclude(ctx context.Context, steps []pxepilot.Step, err error) error {
@@ -114,7 +119,7 @@ func (r *recording) conclude(ctx context.Context, steps []pxepilot.Step, err err
 		b.owe(record, failed)
 		if err == nil && b.required() {
 			return pxepilot.Errorf(pxepilot.Unavailable,
-				"the links were switched, but the journal does not tell so yet: %s; it is tried again", pxepilot.ErrorMessage(failed)).Because(failed)
+				"the links were switched, but the journal does not tell so yet: %s; it is tried again", pxepilot.ErrorMessage(failed)).Because(causeOf(failed))
 		}
 	}
 	return nil

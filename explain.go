@@ -37,6 +37,7 @@ type Search struct {
 	Bootloader string
 	MAC        MAC
 	Source     string // what says that the loader asks so
+	Naming     Naming
 	Setup      *Setup // what must be there besides for the loader to ask so; nil for nothing
 	// Asks are all of the order, whatever wins. Where a script has to lead on (ByScript)
 	// and is missing, or does not, there are no further ones.
@@ -47,7 +48,7 @@ type Search struct {
 	Wins int
 	// InChroot is Wins for a TFTP server that is locked into the root, which finds
 	// nothing behind links that are absolute or leave the root.
-	InChroot      int
+	InChroot int
 	// Unsure says that it may get something else than Wins, by what is there and is
 	// not known of the machine or of its script; Reasons tell what. It then never
 	// counts as deployed.
@@ -78,8 +79,22 @@ type Ask struct {
 	Through []string // the symbolic links that it leads through, and the file at their end, by path below the root (absolute where outside)
 	// Configuration that it is, of this loader; empty where it is none.
 	Configuration string
-	Note          string // what is to be known of it, such as how its link is broken; one phrase
+	// Parts are further files that a machine gets with it, by path below the root,
+	// where the configuration is a directory: those that are small, and not too many.
+	Parts []string
+	Note  string // what is to be known of it, such as how its link is broken; one phrase
 }
+
+// Naming is how a loader names what it asks for to a TFTP server, by the path below
+// the root.
+type Naming string
+
+// The ways of naming.
+const (
+	Plain      Naming = ""            // as it is
+	Rooted     Naming = "rooted"      // with a slash in front
+	BesideBoot Naming = "beside boot" // behind the folder of its boot file, as DHCP says that
+)
 
 // AskedBy is what of a machine, or of the loader, a name is made of.
 type AskedBy string

@@ -125,13 +125,14 @@ type Outcome struct {
 
 // HostOutcome tells what was done to one host.
 type HostOutcome struct {
-	Name          string `json:"name"`
-	Configuration string `json:"configuration"` // empty when cleared
-	Rebooted      string `json:"rebooted"`      // YES, NO or ERROR
-	Refused       string `json:"refused,omitempty"`
-	Problem       string `json:"problem,omitempty"`  // why Rebooted is ERROR, or what to know about a YES
-	Served        string `json:"served,omitempty"`   // YES or NO, where it was looked for (Verify)
-	Unserved      string `json:"unserved,omitempty"` // why Served is NO: what came instead, or why a server could not be asked
+	Name          string   `json:"name"`
+	Configuration string   `json:"configuration"` // empty when cleared
+	Rebooted      string   `json:"rebooted"`      // YES, NO or ERROR
+	Refused       string   `json:"refused,omitempty"`
+	Problem       string   `json:"problem,omitempty"`  // why Rebooted is ERROR, or what to know about a YES
+	Served        string   `json:"served,omitempty"`   // YES or NO, where it was looked for (Verify)
+	Unserved      string   `json:"unserved,omitempty"` // why Served is NO: what came instead, or why a server could not be asked
+	Warnings      []string `json:"warnings,omitempty"` // where it was looked for: what may change what the machine gets and is not known here
 }
 
 // Step is one rename of a plan.

@@ -97,6 +97,9 @@ func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
 		status = exitFailed
 	}
 	for _, h := range outcome.Hosts {
+		for _, warning := range h.Warnings {
+			p.say("note", ofHost(h.Name, warning))
+		}
 		switch {
 		case h.Refused != "":
 			p.say("error", h.Refused)

@@ -10,8 +10,9 @@ import (
 
 // A fakeTFTP is the TFTP servers of a fakeSite.
 type fakeTFTP struct {
-	always   bool              // deploy.verify of the file
-	unserved map[string]string // why hosts do not get what was deployed
+	always   bool                // deploy.verify of the file
+	warnings map[string][]string // about hosts
+	unserved map[string]string   // why hosts do not get what was deployed
 }
 
 func (s *fakeSite) unverifiable(asked *bool) string {
@@ -33,6 +34,7 @@ func (s *fakeSite) afterSwitch(c apiv1.Change, out *apiv1.Outcome) {
 			if h.Unserved != "" {
 				h.Served = "NO"
 			}
+			h.Warnings = s.tftp.warnings[h.Name]
 		}
 	}
 }
@@ -40,7 +42,7 @@ func (s *fakeSite) afterSwitch(c apiv1.Change, out *apiv1.Outcome) {
 // served is a rack of which the TFTP servers serve all hosts but r03.
 func served() *fakeSite {
 	s := newFakeRack()
-	s.tftp = &fakeTFTP{always: true, unserved: map[string]string{
+	s.tftp = &fakeTFTP{always: true, warnings: map[string][]string{"r04": {"pxelinux.cfg/4c4c4544 may come first"}}, unserved: map[string]string{
 		"r03": "10.0.0.1:69 gives 00:00:00:00:01:03 nothing: pxelinux.cfg/01-00-00-00-00-01-03 is not found there",
 	}}
 	return s

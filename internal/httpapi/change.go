@@ -154,6 +154,9 @@ func outcome(out *pilot.Outcome, dryRun bool) apiv1.Outcome {
 		if h.Verified {
 			o.Hosts[i].Served = "YES"
 		}
+		for _, warning := range h.Warnings {
+			o.Hosts[i].Warnings = append(o.Hosts[i].Warnings, oneLine(warning))
+		}
 		if h.Unserved != nil {
 			o.Hosts[i].Served, o.Hosts[i].Unserved = "NO", oneLine(pxepilot.ErrorMessage(h.Unserved))
 		}

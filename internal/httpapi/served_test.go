@@ -41,7 +41,7 @@ func (m *memory) Explain(ctx context.Context, inv *pxepilot.Inventory, hosts []*
 }
 
 // Fetch gives what is on the disk, as a pilot.TFTPServer does that serves it.
-func (m *memory) Fetch(_ context.Context, path string, _ int64) ([]byte, error) {
+func (m *memory) Fetch(_ context.Context, path string, _ pxepilot.Naming, _ int64) ([]byte, error) {
 	if path == defaultPath {
 		return []byte("DEFAULT menu\n"), nil
 	}
@@ -69,7 +69,7 @@ type stale struct {
 
 func (s *stale) Address() string { return "10.0.0.9:69" }
 
-func (s *stale) Fetch(_ context.Context, path string, _ int64) ([]byte, error) {
+func (s *stale) Fetch(_ context.Context, path string, _ pxepilot.Naming, _ int64) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, path)

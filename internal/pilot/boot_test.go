@@ -39,6 +39,10 @@ func (s shelf) Open(_ context.Context, path string) (*pxepilot.File, error) {
 	return f, nil
 }
 
+func (s shelf) OpenClosed(ctx context.Context, path string) (*pxepilot.File, error) {
+	return s.Open(ctx, path)
+}
+
 // newBootSite has hosts of one loader, of several with and without iPXE, of two
 // cards, and one that boots a directory.
 func newBootSite(t *testing.T) (*Pilot, *Site, shelf) {

@@ -48,10 +48,11 @@ type Outcome struct {
 // A Result tells of one host.
 type Result struct {
 	Host          string
-	Configuration string // what it boots now; empty when cleared or refused
-	Refused       error  // why nothing was done to it, or nil
-	Verified      bool   // it was looked at what the TFTP servers give
-	Unserved      error  // where Verified: why machines do not get what was deployed from each of them, or nil
+	Configuration string   // what it boots now; empty when cleared or refused
+	Refused       error    // why nothing was done to it, or nil
+	Verified      bool     // it was looked at what the TFTP servers give
+	Unserved      error    // where Verified: why machines do not get what was deployed from each of them, or nil
+	Warnings      []string // where Verified: what may change what its machine gets and is not known here, a sentence each
 	Rebooted      bool
 	Problem       error // why it was not rebooted that should be, or what to know about its reboot; nil for nothing
 }
@@ -102,7 +103,7 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 		return &out, nil
 	}
 	if verify {
-		p.verify(ctx, site, hosts, deployed, out.Hosts)
+		p.verify(context.WithoutCancel(ctx), site, hosts, deployed, out.Hosts)
 	}
 	p.reboot(ctx, hosts, c, out.Hosts)
 	return &out, nil

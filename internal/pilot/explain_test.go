@@ -61,7 +61,7 @@ func TestExplainAndVerify(t *testing.T) {
 		{"a chroot", map[string]string{mine: "absolute x"}, map[string]string{mine: ""}, nil,
 			"pxelinux.cfg/default, 5 bytes, in place of " + mine + ": " + mine + " is not found there, as by every server that is locked into its root, for the link is absolute or leaves the root; make it relative by 'pxe-pilot host repair'"},
 		{"denied", nil, nil, denied, "pxelinux.cfg/default, 5 bytes, in place of " + mine + ": " + mine + `: access denied ("Permission denied")` + hints},
-		{"closed on the disk, and given all the same", map[string]string{mine: "closed"}, map[string]string{mine: "ubuntu"}, nil,
+		{"closed on the disk, and given all the same", map[string]string{mine: "closed other"}, map[string]string{mine: "ubuntu"}, nil,
 			mine + ", 6 bytes, in place of pxelinux.cfg/default: it comes first, and on the disk it is unreadable" + other},
 		{"an older copy", nil, map[string]string{mine: "local"}, nil, "other content of " + mine + " than the disk has (5 bytes in place of 6)" + behind},
 		{"a copy of the same size", nil, map[string]string{mine: "debian"}, nil, "other content of " + mine + " than the disk has (6 bytes, but not the same)" + behind},

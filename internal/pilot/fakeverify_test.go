@@ -15,11 +15,13 @@ import (
 // A fakeDisk is a TFTP root in which PXELINUX boots every host. A file holds the
 // name of the configuration that it is, and perhaps more.
 type fakeDisk struct {
-	mu     sync.Mutex
-	files  map[string]string
-	looks  int    // how often it was explained
-	looked func() // after each
-	fails  error
+	mu       sync.Mutex
+	files    map[string]string
+	parts    []string // that go with the hosts' own files
+	deployed string   // to every host
+	looks    int      // how often it was explained
+	looked   func()   // after each
+	fails    error
 }
 
 func (d *fakeDisk) put(path, content string) {
@@ -40,9 +42,12 @@ func (d *fakeDisk) Explain(_ context.Context, _ *pxepilot.Inventory, hosts []*px
 	d.looks++
 	var all []pxepilot.Explanation
 	for _, h := range hosts {
-		s := pxepilot.Search{Bootloader: "pxelinux", MAC: h.MACs[0], Wins: -1, InChroot: -1}
+		s := pxepilot.Search{Bootloader: "pxelinux", MAC: h.MACs[0], Naming: pxepilot.BesideBoot, Wins: -1, InChroot: -1}
 		for i, paths := range [][]string{{"pxelinux.cfg/uuid-a-" + h.Name, "pxelinux.cfg/uuid-b-" + h.Name}, {own(h)}, nil, {"pxelinux.cfg/default"}} {
 			a := pxepilot.Ask{Paths: paths, Found: pxepilot.Absent, Unknown: paths == nil}
+			if len(paths) > 0 && paths[0] == own(h) {
+				a.Parts = d.parts
+			}
 			if paths == nil { // that of some address
 				a.Paths = []string{"pxelinux.cfg/0A000001"}
 			}
@@ -50,8 +55,8 @@ func (d *fakeDisk) Explain(_ context.Context, _ *pxepilot.Inventory, hosts []*px
 				content, ok := d.files[p]
 				switch {
 				case !ok:
-				case content == "closed":
-					a.Found, a.Path = pxepilot.Unreadable, p
+				case strings.HasPrefix(content, "closed "):
+					a.Found, a.Path, a.Configuration = pxepilot.Unreadable, p, strings.TrimPrefix(content, "closed ")
 				case strings.HasPrefix(content, "absolute "):
 					a.Found, a.Path = pxepilot.Unchrooted, p
 				default:
@@ -64,10 +69,13 @@ func (d *fakeDisk) Explain(_ context.Context, _ *pxepilot.Inventory, hosts []*px
 				s.Configuration, _, _ = strings.Cut(strings.TrimPrefix(d.files[a.Path], "absolute "), " ")
 			}
 		}
+		if s.Asks[1].Found == pxepilot.Unreadable {
+			s.Reasons = []string{"its own is closed"}
+		}
 		if s.Wins == 0 {
 			s.Reasons = []string{"the file of its UUID comes first; remove it"}
 		}
-		all = append(all, pxepilot.Explanation{Status: &pxepilot.HostStatus{Host: h}, Searches: []pxepilot.Search{s}})
+		all = append(all, pxepilot.Explanation{Status: &pxepilot.HostStatus{Host: h, Configuration: d.deployed}, Searches: []pxepilot.Search{s}})
 	}
 	if d.looked != nil {
 		defer d.looked()
@@ -75,11 +83,24 @@ func (d *fakeDisk) Explain(_ context.Context, _ *pxepilot.Inventory, hosts []*px
 	return all, nil
 }
 
-func (d *fakeDisk) Open(_ context.Context, path string) (*pxepilot.File, error) {
+func (d *fakeDisk) Open(ctx context.Context, path string) (*pxepilot.File, error) {
+	d.mu.Lock()
+	closed := strings.HasPrefix(d.files[path], "closed ")
+	d.mu.Unlock()
+	if closed {
+		return nil, pxepilot.Errorf(pxepilot.Forbidden, "%s is closed to others", path)
+	}
+	return d.OpenClosed(ctx, path)
+}
+
+func (d *fakeDisk) OpenClosed(ctx context.Context, path string) (*pxepilot.File, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	content, ok := d.files[path]
-	if !ok || content == "closed" {
+	if !ok {
 		return nil, pxepilot.Errorf(pxepilot.NotFound, "%s is not there", path)
 	}
 	return &pxepilot.File{ReadSeekCloser: readable{strings.NewReader(content)}}, nil
@@ -104,7 +125,7 @@ func (s *fakeServer) Address() string { return s.address }
 // patience is how long a server is waited for that does not answer.
 const patience = 4 * time.Second
 
-func (s *fakeServer) Fetch(ctx context.Context, path string, limit int64) ([]byte, error) {
+func (s *fakeServer) Fetch(ctx context.Context, path string, naming pxepilot.Naming, limit int64) ([]byte, error) {
 	if s.before != nil {
 		s.before(path)
 	}
@@ -131,7 +152,7 @@ func (s *fakeServer) Fetch(ctx context.Context, path string, limit int64) ([]byt
 		return nil, pxepilot.Errorf(pxepilot.Unavailable, "TFTP server %s does not answer", s.address)
 	case err != nil:
 		return nil, err
-	case !ok:
+	case !ok || naming != pxepilot.BesideBoot:
 		return nil, pxepilot.Errorf(pxepilot.NotFound, "not found")
 	case int64(len(content)) > limit:
 		return nil, pxepilot.Errorf(pxepilot.TooLarge, "more than %d bytes", limit)

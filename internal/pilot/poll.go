@@ -3,6 +3,7 @@ package pilot
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,12 +17,12 @@ import (
 type TFTPServer interface {
 	// Address is where it is, with the port.
 	Address() string
-	// Fetch reads a file by its path below the root, as machines do. Where the
+	// Fetch reads a file by its path below the root, named as a loader does. Where the
 	// server says that it does not give it, the code of the error is NotFound,
 	// Forbidden, or Unprocessable for any other reason, and its message is what the
 	// server said; where there is more of it than limit bytes, it is TooLarge. Any
 	// other error says why the server could not be asked.
-	Fetch(ctx context.Context, path string, limit int64) ([]byte, error)
+	Fetch(ctx context.Context, path string, naming pxepilot.Naming, limit int64) ([]byte, error)
 }
 
 const (
@@ -42,9 +43,17 @@ func ask(ctx context.Context, polls []*poll, explained []pxepilot.Explanation) {
 		e := &explained[i]
 		e.Searches = slices.Clone(e.Searches) // whoever explained may keep them
 		for j := range e.Searches {
-			e.Searches[j].Servers = make([]pxepilot.Verification, len(polls))
 			searches = append(searches, &e.Searches[j])
 		}
+	}
+	askFor(ctx, polls, searches)
+	hope(ctx, polls, explained)
+}
+
+// askFor asks all servers for what machines ask for in searches.
+func askFor(ctx context.Context, polls []*poll, searches []*pxepilot.Search) {
+	for _, s := range searches {
+		s.Servers = make([]pxepilot.Verification, len(polls))
 	}
 	var wg sync.WaitGroup
 	for i, p := range polls {
@@ -86,19 +95,28 @@ func (p *poll) each(searches []*pxepilot.Search, do func(*pxepilot.Search)) {
 	wg.Wait()
 }
 
-// verify does what a machine does: it asks for one name after the other until one
+// verify says whether a server gives what the disk says that a machine gets.
+func (p *poll) verify(ctx context.Context, s *pxepilot.Search) pxepilot.Verification {
+	v := p.follow(ctx, s)
+	if !v.Served && ctx.Err() != nil {
+		v.Got, v.Err = "", p.cutOff(ctx)
+	}
+	return v
+}
+
+// follow does what a machine does: it asks for one name after the other until one
 // is there. Names that are not known are left out: nobody knows whether the
 // machine asks for any that exist, and the warnings of the search say so.
-func (p *poll) verify(ctx context.Context, s *pxepilot.Search) pxepilot.Verification {
+func (p *poll) follow(ctx context.Context, s *pxepilot.Search) pxepilot.Verification {
 	v := pxepilot.Verification{Server: p.server.Address()}
 	goal, err := &wanted{}, error(nil)
 	if s.Wins >= 0 {
-		goal, err = p.wanted(ctx, s.Asks[s.Wins])
+		goal, err = p.wanted(ctx, s.Asks[s.Wins].Path, s.Asks[s.Wins].Found)
 	}
 	for _, a := range s.Asks {
 		want, leads := goal, a.By == pxepilot.ByScript
 		if leads && err == nil { // it goes on to the next, if it is the script that the disk has
-			want, err = p.wanted(ctx, a)
+			want, err = p.wanted(ctx, a.Path, a.Found)
 		}
 		if err != nil {
 			v.Got = "what cannot be compared with the disk: " + pxepilot.ErrorMessage(err)
@@ -110,7 +128,7 @@ func (p *poll) verify(ctx context.Context, s *pxepilot.Search) pxepilot.Verifica
 		var came *gift
 		for _, path := range a.Paths {
 			v.Asked = append(v.Asked, path)
-			if came, err = p.ask(ctx, path, want); came != nil || err != nil {
+			if came, err = p.ask(ctx, path, s.Naming, want); came != nil || err != nil {
 				break
 			}
 		}
@@ -124,10 +142,11 @@ func (p *poll) verify(ctx context.Context, s *pxepilot.Search) pxepilot.Verifica
 		case came == nil:
 		case a.Found == pxepilot.Empty && len(came.content) == 0 && !came.more: // as good as none
 		case !want.is(came):
-			v.Got = want.compare(came, a)
+			v.Got = want.compare(came, a.Found)
 			return v
 		case !leads:
-			v.Served = true
+			v.Got, v.Err = p.compareParts(ctx, s, a.Parts)
+			v.Served = v.Got == "" && v.Err == nil
 			return v
 		}
 	}
@@ -137,10 +156,30 @@ func (p *poll) verify(ctx context.Context, s *pxepilot.Search) pxepilot.Verifica
 	return v
 }
 
+// compareParts says what a server gives in place of a file that goes with what a
+// machine gets; empty where it gives all of them.
+func (p *poll) compareParts(ctx context.Context, s *pxepilot.Search, parts []string) (got string, err error) {
+	for _, path := range parts {
+		want, err := p.wanted(ctx, path, pxepilot.Readable)
+		if err != nil {
+			return "what cannot be compared with the disk: " + pxepilot.ErrorMessage(err), nil
+		}
+		switch came, err := p.ask(ctx, path, s.Naming, want); {
+		case err != nil:
+			return "", err
+		case came == nil:
+			return "not all that goes with it: " + want.why(), nil
+		case !want.is(came):
+			return want.compare(came, pxepilot.Readable), nil
+		}
+	}
+	return "", nil
+}
+
 // ask asks for one name, and returns what came; nil where the server does not give
 // it.
-func (p *poll) ask(ctx context.Context, path string, want *wanted) (*gift, error) {
-	content, err := p.fetch(ctx, path, want.limit(path))
+func (p *poll) ask(ctx context.Context, path string, naming pxepilot.Naming, want *wanted) (*gift, error) {
+	content, err := p.fetch(ctx, path, naming, want.limit(path))
 	switch code := pxepilot.ErrorCode(err); code {
 	case "", pxepilot.TooLarge:
 		return &gift{path, content, code != ""}, nil
@@ -156,16 +195,16 @@ func (p *poll) ask(ctx context.Context, path string, want *wanted) (*gift, error
 
 // fetch fetches a file, unless it is known that the server does not answer: at
 // once where it never did, and else when it did not for a while.
-func (p *poll) fetch(ctx context.Context, path string, limit int64) ([]byte, error) {
+func (p *poll) fetch(ctx context.Context, path string, naming pxepilot.Naming, limit int64) ([]byte, error) {
 	p.mu.Lock()
 	gone := p.gone
 	p.mu.Unlock()
 	if gone != nil {
 		return nil, gone
 	}
-	content, err := p.server.Fetch(ctx, path, limit)
+	content, err := p.server.Fetch(ctx, path, naming, limit)
 	if ctx.Err() != nil {
-		return nil, pxepilot.Errorf(pxepilot.Unavailable, "%s was not asked for everything before the time for it was over", p.server.Address()).Because(ctx.Err())
+		return nil, p.cutOff(ctx)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,6 +219,15 @@ func (p *poll) fetch(ctx context.Context, path string, limit int64) ([]byte, err
 	return content, err
 }
 
+// cutOff says why a server was not asked to the end.
+func (p *poll) cutOff(ctx context.Context) error {
+	why := " before the time for it was over"
+	if errors.Is(ctx.Err(), context.Canceled) {
+		why = ", for the request was given up"
+	}
+	return pxepilot.Errorf(pxepilot.Unavailable, "%s was not asked for everything%s", p.server.Address(), why).Because(ctx.Err())
+}
+
 // A wanted file is what an ask, or all of a search, comes to on the disk.
 type wanted struct {
 	path    string // empty where it comes to nothing
@@ -188,20 +236,21 @@ type wanted struct {
 	refusal string // what the server said of it
 }
 
-// wanted reads what the disk has for an ask.
-func (p *poll) wanted(ctx context.Context, a pxepilot.Ask) (*wanted, error) {
-	w := &wanted{path: a.Path, found: a.Found}
-	if !a.Found.IsThere() {
+// wanted reads what the disk has for a path. Whether it is closed to others is for
+// the server to say.
+func (p *poll) wanted(ctx context.Context, path string, found pxepilot.Found) (*wanted, error) {
+	w := &wanted{path: path, found: found}
+	if !found.IsThere() && found != pxepilot.Unreadable {
 		return &wanted{}, nil
 	}
 	var err error
-	w.content, err = p.read(ctx, a.Path)
+	w.content, err = p.read(ctx, path)
 	return w, err
 }
 
 // read reads a file of the disk.
 func (p *poll) read(ctx context.Context, path string) ([]byte, error) {
-	f, err := p.files.Open(ctx, path)
+	f, err := p.files.OpenClosed(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +293,7 @@ func (w *wanted) is(g *gift) bool {
 
 // compare says in words what came in place of what was wanted, as the answer to
 // one ask.
-func (w *wanted) compare(g *gift, a pxepilot.Ask) string {
+func (w *wanted) compare(g *gift, found pxepilot.Found) string {
 	size := fmt.Sprintf("%d bytes", len(g.content))
 	if g.more {
 		size = fmt.Sprintf("more than %d bytes", w.limit(g.path))
@@ -261,7 +310,7 @@ func (w *wanted) compare(g *gift, a pxepilot.Ask) string {
 	case w.refusal != "":
 		return fmt.Sprintf("%s, %s, in place of %s: %s", g.path, size, w.path, w.why())
 	}
-	return fmt.Sprintf("%s, %s, in place of %s: it comes first, and on the disk it is %s; does the server serve another directory?", g.path, size, w.path, a.Found)
+	return fmt.Sprintf("%s, %s, in place of %s: it comes first, and on the disk it is %s; does the server serve another directory?", g.path, size, w.path, found)
 }
 
 // why says why the server does not give what was wanted, as it told, and what to

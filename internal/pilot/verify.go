@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -11,6 +12,8 @@ import (
 // Files are those of the TFTP root, as a TFTP server would give them.
 type Files interface {
 	Open(ctx context.Context, path string) (*pxepilot.File, error)
+	// OpenClosed is Open for what is closed to others as well.
+	OpenClosed(ctx context.Context, path string) (*pxepilot.File, error)
 }
 
 // checkServers says what to do where there is no TFTP server to ask.
@@ -53,9 +56,22 @@ func (p *Pilot) verify(ctx context.Context, site *Site, hosts []*pxepilot.Host, 
 		if err != nil {
 			r.Unserved = err
 		} else {
-			r.Unserved = unserved(&explained[i], deployed)
+			r.Unserved, r.Warnings = unserved(&explained[i], deployed), warnings(&explained[i])
 		}
 	}
+}
+
+// warnings are what may change what a host gets and is not known here.
+func warnings(e *pxepilot.Explanation) []string {
+	var list []string
+	for _, s := range e.Searches {
+		for _, w := range s.Warnings {
+			if !slices.Contains(list, w) {
+				list = append(list, w)
+			}
+		}
+	}
+	return list
 }
 
 // unserved says why a host does not get what was deployed from each of the
@@ -106,35 +122,89 @@ func verified(ctx context.Context, site *Site, hosts []*pxepilot.Host) ([]pxepil
 	for i, s := range site.Servers {
 		polls[i] = &poll{server: s, files: site.Files}
 	}
+	seen := explained // on the disk, before servers were asked
+	explained = slices.Clone(explained)
 	ask(ctx, polls, explained)
 
-	// Where a switch came in between, a server seems to be behind: look once more.
-	var doubtful []*pxepilot.Host
-	var at []int
-	for i, h := range hosts {
-		if differs(&explained[i]) {
-			doubtful, at = append(doubtful, h), append(at, i)
+	at := make([]int, len(hosts)) // of those that are in doubt
+	for i := range at {
+		at[i] = i
+	}
+	for range looks {
+		// Where a switch came in between, a server seems to be behind: look once more.
+		at = slices.DeleteFunc(at, func(i int) bool { return !differs(&explained[i]) })
+		doubtful := make([]*pxepilot.Host, len(at))
+		for n, i := range at {
+			doubtful[n] = hosts[i]
 		}
-	}
-	if len(doubtful) == 0 {
-		return explained, nil
-	}
-	fresh, err := site.Explainer.Explain(ctx, site.Inventory, doubtful)
-	if err != nil {
-		return explained, nil // what was seen, was seen
-	}
-	var switched []pxepilot.Explanation
-	var of []int
-	for i := range fresh {
-		if !sameEnds(&fresh[i], &explained[at[i]]) {
-			switched, of = append(switched, fresh[i]), append(of, at[i])
+		if len(doubtful) == 0 {
+			break
 		}
-	}
-	ask(ctx, polls, switched)
-	for i := range switched {
-		explained[of[i]] = switched[i]
+		fresh, err := site.Explainer.Explain(ctx, site.Inventory, doubtful)
+		if err != nil {
+			break // what was seen, was seen
+		}
+		var switched []pxepilot.Explanation
+		var of []int
+		for n, i := range at {
+			if !sameEnds(&fresh[n], &seen[i]) {
+				switched, of = append(switched, fresh[n]), append(of, i)
+			}
+		}
+		again := slices.Clone(switched)
+		ask(ctx, polls, again)
+		for n, i := range of {
+			seen[i], explained[i] = switched[n], again[n]
+		}
+		at = of
 	}
 	return explained, nil
+}
+
+// looks is how often it is looked once more for a host that others switch all the
+// time.
+const looks = 10
+
+// hope asks once more for what was deployed where the disk lets one fear that no
+// server gives it. Where every server does, that counts for more.
+func hope(ctx context.Context, polls []*poll, explained []pxepilot.Explanation) {
+	var feared, hoped []*pxepilot.Search
+	for i := range explained {
+		e := &explained[i]
+		for j := range e.Searches {
+			s := &e.Searches[j]
+			own := slices.IndexFunc(s.Asks, func(a pxepilot.Ask) bool {
+				return !a.Unknown && a.Found == pxepilot.Unreadable && a.Configuration != "" && a.Configuration == e.Status.Configuration
+			})
+			if own >= 0 && s.Configuration != e.Status.Configuration {
+				better := *s
+				better.Wins, better.Configuration, better.Content = own, e.Status.Configuration, ""
+				feared, hoped = append(feared, s), append(hoped, &better)
+			}
+		}
+	}
+	askFor(ctx, polls, hoped)
+	for i, s := range hoped {
+		if !served(s) {
+			continue
+		}
+		if text, err := polls[0].read(ctx, s.Asks[s.Wins].Path); err == nil && len(text) <= mostShown && utf8.Valid(text) {
+			s.Content = string(text)
+		}
+		s.Reasons, s.Warnings = nil, slices.Clone(s.Warnings)
+		for _, r := range feared[i].Reasons {
+			s.Warnings = append(s.Warnings, "every TFTP server gives it by now, though the disk lets one fear otherwise: "+r)
+		}
+		*feared[i] = *s
+	}
+}
+
+// mostShown is the most that is shown of a content.
+const mostShown = 1 << 20
+
+// served says whether every server gives what wins.
+func served(s *pxepilot.Search) bool {
+	return len(s.Servers) > 0 && !slices.ContainsFunc(s.Servers, func(v pxepilot.Verification) bool { return !v.Served })
 }
 
 // sameEnds says whether two looks at a host found the same at the end of each

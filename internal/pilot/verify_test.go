@@ -3,6 +3,7 @@ package pilot
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +34,134 @@ func TestSwitchInBetween(t *testing.T) {
 	}
 	if disk.looks != 2 || e.Searches[0].Configuration != "debian" {
 		t.Errorf("looked %d times: %+v", disk.looks, e)
+	}
+}
+
+// Neither are many of them.
+func TestSwitchesInBetween(t *testing.T) {
+	for _, tt := range []struct {
+		times int
+		want  string
+		looks int
+	}{
+		{6, "SERVED", 7},
+		{1000, "other content of pxelinux.cfg/01-00-00-00-00-00-01 than the disk has (2 bytes, but not the same); is the server's copy behind, or its directory another one?", 1 + looks},
+	} {
+		p, site, _, disk := newVerified(t, &fakeMachine{})
+		h := site.Inventory.ByName("h01")
+		n := 0
+		site.Servers[0].(*fakeServer).before = func(path string) {
+			if path == own(h) && n < tt.times {
+				n++
+				disk.put(path, fmt.Sprint("c", n%10))
+			}
+		}
+		e, err := p.Explain(t.Context(), "h01", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{tt.want}, given(e)); diff != "" || disk.looks != tt.looks {
+			t.Errorf("looked %d times: %s", disk.looks, diff)
+		}
+	}
+}
+
+// What every server gives counts for more than what the disk lets one fear.
+func TestServedThoughClosed(t *testing.T) {
+	const mine = "pxelinux.cfg/01-00-00-00-00-00-01"
+	all := map[string]string{mine: "closed ubuntu", "pxelinux.cfg/default": "local"}
+	for _, tt := range []struct {
+		name    string
+		servers []map[string]string
+		served  bool
+	}{
+		{"by one", []map[string]string{all}, true},
+		{"by all", []map[string]string{all, all}, true},
+		{"not by all", []map[string]string{all, {"pxelinux.cfg/default": "local"}}, false},
+		{"by none", []map[string]string{{"pxelinux.cfg/default": "local"}}, false},
+		{"with other content", []map[string]string{{mine: "closed debian"}}, false},
+		{"behind something else", []map[string]string{{mine: "closed ubuntu", "pxelinux.cfg/uuid-a-h01": "x"}}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, site, _, disk := newVerified(t, &fakeMachine{})
+			disk.files, disk.deployed, site.Servers = maps.Clone(all), "ubuntu", nil
+			for i, files := range tt.servers {
+				site.Servers = append(site.Servers, &fakeServer{address: fmt.Sprintf("10.0.0.%d:69", i+2), files: files})
+			}
+			e, err := p.Explain(t.Context(), "h01", true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := e.Searches[0]
+			if e.AsDeployed() != tt.served || served(&s) && !tt.served && s.Configuration != "local" {
+				t.Errorf("as deployed: %t; %+v", e.AsDeployed(), s)
+			}
+			if tt.served && (s.Content != "closed ubuntu" || s.Reasons != nil ||
+				!slices.Equal(s.Warnings, []string{"every TFTP server gives it by now, though the disk lets one fear otherwise: its own is closed"})) {
+				t.Errorf("%+v", s)
+			}
+			out, err := p.Change(t.Context(), Change{Want: pxepilot.Deploy, Configuration: "ubuntu", Hosts: named("h01"), Verify: ptr(true)})
+			if err != nil || (out.Hosts[0].Unserved == nil) != tt.served || tt.served && !slices.Equal(out.Hosts[0].Warnings, s.Warnings) {
+				t.Errorf("%+v, %v", out, err)
+			}
+		})
+	}
+}
+
+// All that goes with a file counts.
+func TestParts(t *testing.T) {
+	const mine, config, command = "pxelinux.cfg/01-00-00-00-00-00-01", "d126b1f0/config.txt", "d126b1f0/cmdline.txt"
+	for _, tt := range []struct {
+		name   string
+		server map[string]string
+		want   string
+	}{
+		{"all", map[string]string{config: "closed b", command: "b"}, "SERVED"},
+		{"another one", map[string]string{config: "closed a", command: "b"}, "other content of " + config + " than the disk has (8 bytes, but not the same);"},
+		{"a longer one", map[string]string{config: "closed b", command: "b and more"}, "other content of " + command + " than the disk has (more than 1 bytes in place of 1);"},
+		{"without one", map[string]string{command: "b"}, "not all that goes with it: " + config + " is not found there;"},
+	} {
+		p, site, _, disk := newVerified(t, &fakeMachine{})
+		disk.parts = []string{config, command}
+		disk.put(config, "closed b")
+		disk.put(command, "b")
+		tt.server[mine] = "ubuntu"
+		site.Servers = []TFTPServer{&fakeServer{address: "10.0.0.2:69", files: tt.server}}
+		e, err := p.Explain(t.Context(), "h01", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := given(e); len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
+			t.Errorf("%s: %q", tt.name, got)
+		}
+	}
+}
+
+// A client that leaves, or shuts down its sending side, changes nothing about what
+// is verified. One that only wants to know is told that it gave up.
+func TestVerifyForWhoLeft(t *testing.T) {
+	p, site, _, disk := newVerified(t, &fakeMachine{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer func() { cancel() }()
+	site.Servers[0].(*fakeServer).before = func(string) { cancel() }
+	out, err := p.Change(ctx, Change{Want: pxepilot.Deploy, Configuration: "ubuntu", Hosts: named("h01"), Verify: ptr(true)})
+	if err != nil || !out.Hosts[0].Verified || out.Hosts[0].Unserved != nil {
+		t.Errorf("%+v, %v", out, err)
+	}
+	for _, when := range []func(){
+		func() { site.Servers[0].(*fakeServer).before = func(string) { cancel() } },
+		func() { site.Servers[0].(*fakeServer).before = nil; disk.looked = func() { cancel() } },
+	} {
+		ctx, cancel = context.WithCancel(t.Context())
+		when()
+		e, err := p.Explain(ctx, "h01", true)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"? 10.0.0.2:69 was not asked for everything, for the request was given up"}, given(e)); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
 
@@ -176,7 +305,7 @@ func TestVerifiedDeploys(t *testing.T) {
 func TestVerifyScripts(t *testing.T) {
 	const stub, mine = "grub/grub.cfg", "grub/host/01-00-00-00-00-00-01"
 	disk := &fakeDisk{files: map[string]string{stub: "configfile", mine: "ubuntu"}}
-	search := pxepilot.Search{Wins: 1, Configuration: "ubuntu", Asks: []pxepilot.Ask{
+	search := pxepilot.Search{Naming: pxepilot.BesideBoot, Wins: 1, Configuration: "ubuntu", Asks: []pxepilot.Ask{
 		{Paths: []string{stub}, By: pxepilot.ByScript, Found: pxepilot.Readable, Path: stub},
 		{Paths: []string{mine}, By: pxepilot.ByMAC, Found: pxepilot.Readable, Path: mine},
 		{Paths: []string{"grub/host/default"}, By: pxepilot.ByDefault, Found: pxepilot.Absent},

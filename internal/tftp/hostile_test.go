@@ -122,7 +122,7 @@ func TestServersThatMisbehave(t *testing.T) {
 				n++
 				return tt.answer(n, p)
 			}), "")
-			got, err := s.Fetch(t.Context(), "a", 5000)
+			got, err := s.Fetch(t.Context(), "a", pxepilot.Plain, 5000)
 			if string(got) != tt.want || pxepilot.ErrorCode(err) != tt.code || err != nil && !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("%q, %v", got, err)
 			}
@@ -166,7 +166,7 @@ func TestStrangers(t *testing.T) {
 		_, _ = other.WriteTo(failure(1, "gone"), client)
 		_, _ = listening.WriteTo(data(2, "end"), client)
 	})
-	got, err := newServer(t, listening.LocalAddr().String(), "").Fetch(t.Context(), "a", 5000)
+	got, err := newServer(t, listening.LocalAddr().String(), "").Fetch(t.Context(), "a", pxepilot.Plain, 5000)
 	listening.Close()
 	done.Wait()
 	if err != nil || !strings.HasSuffix(string(got), "xend") {
@@ -186,7 +186,7 @@ func FuzzServer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		packet := func(b []byte) []byte { return append([]byte{0}, bytes.ReplaceAll(b, []byte("|"), []byte{0})...) }
 		s := newServer(t, hostile(t, func([]byte) [][]byte { return [][]byte{packet(first), packet(second)} }), "")
-		got, err := s.Fetch(t.Context(), "a", 1000)
+		got, err := s.Fetch(t.Context(), "a", pxepilot.Plain, 1000)
 		if len(got) > 1000 || err != nil && got != nil {
 			t.Errorf("%d bytes, %v", len(got), err)
 		}

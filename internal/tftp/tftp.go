@@ -51,17 +51,21 @@ func New(address, root string) (*Server, error) {
 // Address is where the server is, with the port.
 func (s *Server) Address() string { return net.JoinHostPort(s.host, s.port) }
 
-// Fetch reads a file by its path below the root. Where the server says that it
-// does not give it, the code of the error is NotFound, Forbidden, or
-// Unprocessable for any other reason, and its message is what the server said;
-// where there is more of it than limit bytes, it is TooLarge. Any other error says
-// why the server could not be asked.
+// Fetch reads a file by its path below the root, named as a loader does. Where the
+// server says that it does not give it, the code of the error is NotFound,
+// Forbidden, or Unprocessable for any other reason, and its message is what the
+// server said; where there is more of it than limit bytes, it is TooLarge. Any other
+// error says why the server could not be asked.
 //
-// A server that wants absolute names, as tftpd-hpa without --secure, is asked by
-// them: machines use them there as well, from the boot file on that DHCP tells.
-func (s *Server) Fetch(ctx context.Context, path string, limit int64) ([]byte, error) {
+// A server that wants absolute names, as tftpd-hpa without --secure, only serves
+// loaders that name files behind the folder of their boot file: there DHCP tells
+// that by its absolute path.
+func (s *Server) Fetch(ctx context.Context, path string, naming pxepilot.Naming, limit int64) ([]byte, error) {
+	if naming == pxepilot.Rooted {
+		path = "/" + path
+	}
 	content, err := s.fetch(ctx, path, limit)
-	if pxepilot.ErrorCode(err) != pxepilot.Forbidden || s.root == "" {
+	if pxepilot.ErrorCode(err) != pxepilot.Forbidden || naming != pxepilot.BesideBoot || s.root == "" {
 		return content, err
 	}
 	again, errAgain := s.fetch(ctx, s.root+"/"+path, limit)

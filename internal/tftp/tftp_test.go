@@ -69,19 +69,19 @@ func TestFetch(t *testing.T) {
 			s := newServer(t, serve(t, listen, &files, most), "")
 			for name, size := range sizes {
 				want, _ := files.Load(name)
-				got, err := s.Fetch(t.Context(), name, int64(size))
+				got, err := s.Fetch(t.Context(), name, pxepilot.Plain, int64(size))
 				if err != nil || string(got) != want {
 					t.Errorf("%s: %s: got %d bytes (%v), want %d", listen, name, len(got), err, size)
 				}
 				if size == 0 {
 					continue
 				}
-				got, err = s.Fetch(t.Context(), name, int64(size-1))
+				got, err = s.Fetch(t.Context(), name, pxepilot.Plain, int64(size-1))
 				if pxepilot.ErrorCode(err) != pxepilot.TooLarge || got != nil {
 					t.Errorf("%s: %s: got %d bytes (%v), where less was wanted", listen, name, len(got), err)
 				}
 			}
-			_, err := s.Fetch(t.Context(), "none", 100)
+			_, err := s.Fetch(t.Context(), "none", pxepilot.Plain, 100)
 			if pxepilot.ErrorCode(err) != pxepilot.NotFound || err.Error() != `not found ("no such file")` {
 				t.Errorf("%s: %v", listen, err)
 			}
@@ -97,7 +97,7 @@ func TestFetchAtRandom(t *testing.T) {
 		content := bytes.Repeat([]byte{rapid.Byte().Draw(rt, "byte")}, rapid.IntRange(0, 5*blockSize).Draw(rt, "size"))
 		files.Store(name, string(content))
 		limit := rapid.Int64Range(0, 6*blockSize).Draw(rt, "limit")
-		got, err := s.Fetch(t.Context(), name, limit)
+		got, err := s.Fetch(t.Context(), name, pxepilot.Plain, limit)
 		if int64(len(content)) <= limit {
 			if err != nil || !bytes.Equal(got, content) {
 				rt.Fatalf("got %d bytes (%v), want %d", len(got), err, len(content))
@@ -139,13 +139,13 @@ func TestNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newServer(t, "no..name:"+port, "") // which no resolver has to be asked for
-	_, err = s.Fetch(t.Context(), "a", 1)
+	_, err = s.Fetch(t.Context(), "a", pxepilot.Plain, 1)
 	if pxepilot.ErrorCode(err) != pxepilot.Unavailable || !strings.Contains(err.Error(), "its name has no address") {
 		t.Error(err)
 	}
 	s = newServer(t, "no..name:"+port, "")
 	s.known, s.until = netipLoopback, time.Now().Add(time.Hour)
-	if got, err := s.Fetch(t.Context(), "a", 1); err != nil || string(got) != "b" {
+	if got, err := s.Fetch(t.Context(), "a", pxepilot.Plain, 1); err != nil || string(got) != "b" {
 		t.Errorf("%q, %v", got, err)
 	}
 }
@@ -163,7 +163,7 @@ func TestGivingUp(t *testing.T) {
 		_, _, _ = silent.ReadFrom(make([]byte, 1000))
 		cancel()
 	}()
-	_, err = s.Fetch(ctx, "a", 1)
+	_, err = s.Fetch(ctx, "a", pxepilot.Plain, 1)
 	if pxepilot.ErrorCode(err) != pxepilot.Unavailable || !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -173,28 +173,33 @@ func TestGivingUp(t *testing.T) {
 func TestNamesThatAreNone(t *testing.T) {
 	s := newServer(t, "127.0.0.1:1", "")
 	for _, name := range []string{"a\x00octet", strings.Repeat("a", 481)} {
-		if _, err := s.Fetch(t.Context(), name, 1); pxepilot.ErrorCode(err) != pxepilot.Unprocessable {
+		if _, err := s.Fetch(t.Context(), name, pxepilot.Plain, 1); pxepilot.ErrorCode(err) != pxepilot.Unprocessable {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
 }
 
-// A server that wants absolute names is asked by them, and no other is.
+// A server that wants absolute names is asked by them as loaders that follow their
+// boot file do, and no other is.
 func TestAbsoluteNames(t *testing.T) {
 	const only, denied = "Only absolute filenames allowed", "Permission denied"
 	for _, tt := range []struct {
 		name               string
+		naming             pxepilot.Naming
 		relative, absolute []byte // the answers
 		want               string
 		code               pxepilot.Code
 		asks               []string
 	}{
-		{"absolute", failure(2, only), data(1, "x"), "x", "", []string{"a", "/srv/tftp/a"}},
-		{"absolute, and missing", failure(2, only), failure(1, "File not found"), "", pxepilot.NotFound, []string{"a", "/srv/tftp/a"}},
-		{"absolute, and elsewhere", failure(2, only), failure(2, "Forbidden directory"), "", pxepilot.Forbidden, []string{"a", "/srv/tftp/a"}},
-		{"forbidden by either name", failure(2, denied), failure(1, "File not found"), "", pxepilot.Forbidden, []string{"a", "/srv/tftp/a"}},
-		{"relative", data(1, "x"), nil, "x", "", []string{"a"}},
-		{"missing", failure(1, "File not found"), nil, "", pxepilot.NotFound, []string{"a"}},
+		{"absolute", pxepilot.BesideBoot, failure(2, only), data(1, "x"), "x", "", []string{"a", "/srv/tftp/a"}},
+		{"absolute, and missing", pxepilot.BesideBoot, failure(2, only), failure(1, "File not found"), "", pxepilot.NotFound, []string{"a", "/srv/tftp/a"}},
+		{"absolute, and elsewhere", pxepilot.BesideBoot, failure(2, only), failure(2, "Forbidden directory"), "", pxepilot.Forbidden, []string{"a", "/srv/tftp/a"}},
+		{"forbidden by either name", pxepilot.BesideBoot, failure(2, denied), failure(1, "File not found"), "", pxepilot.Forbidden, []string{"a", "/srv/tftp/a"}},
+		{"relative", pxepilot.BesideBoot, data(1, "x"), nil, "x", "", []string{"a"}},
+		{"missing", pxepilot.BesideBoot, failure(1, "File not found"), nil, "", pxepilot.NotFound, []string{"a"}},
+		{"absolute, and a loader that asks as it likes", pxepilot.Plain, failure(2, only), data(1, "x"), "", pxepilot.Forbidden, []string{"a"}},
+		{"absolute, and a loader that asks from the top", pxepilot.Rooted, data(1, "y"), failure(2, "Forbidden directory"), "", pxepilot.Forbidden, []string{"/a"}},
+		{"from the top", pxepilot.Rooted, nil, data(1, "x"), "x", "", []string{"/a"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			asked := make(chan string, 10)
@@ -209,7 +214,7 @@ func TestAbsoluteNames(t *testing.T) {
 				}
 				return [][]byte{tt.relative}
 			})
-			got, err := newServer(t, address, "/srv/tftp/").Fetch(t.Context(), "a", 10)
+			got, err := newServer(t, address, "/srv/tftp/").Fetch(t.Context(), "a", tt.naming, 10)
 			if string(got) != tt.want || pxepilot.ErrorCode(err) != tt.code {
 				t.Errorf("%q, %v", got, err)
 			}

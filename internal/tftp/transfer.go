@@ -74,7 +74,11 @@ func (s *Server) explain(ctx context.Context, err error, limit int64) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return pxepilot.Errorf(pxepilot.Unavailable, "TFTP server %s was not asked to the end, for the time was over or the request was given up", s.Address()).Because(ctx.Err())
+		why := "the time for it was over"
+		if errors.Is(ctx.Err(), context.Canceled) {
+			why = "the request was given up"
+		}
+		return pxepilot.Errorf(pxepilot.Unavailable, "TFTP server %s was not asked to the end, for %s", s.Address(), why).Because(ctx.Err())
 	case errors.Is(err, errMore):
 		return pxepilot.Errorf(pxepilot.TooLarge, "more than %d bytes", limit).Because(err)
 	case errors.Is(err, errSilent):

@@ -18,13 +18,14 @@ import (
 // judged is what is entered, whatever is renamed meanwhile.
 type descent struct {
 	*session
-	asked  string
-	dirs   []*dir // from the top of a tree down
-	seen   []crossing
-	links  int
-	says   string    // the text of the last link
-	latest time.Time // when something on the way changed
-	tries  int
+	asked     string
+	closedToo bool   // it may go through, and end at, what is closed to others
+	dirs      []*dir // from the top of a tree down
+	seen      []crossing
+	links     int
+	says      string    // the text of the last link
+	latest    time.Time // when something on the way changed
+	tries     int
 }
 
 // A crossing is a name that was gone through.
@@ -172,7 +173,7 @@ func (d *descent) enterTree(tree int) error {
 // mayEnter says whether the user of a TFTP server may look up names here.
 func (d *descent) mayEnter() (st unix.Stat_t, err error) {
 	err = again(func() error { return unix.Fstat(d.here().fd(), &st) })
-	if err == nil && st.Mode&unix.S_IXOTH == 0 {
+	if err == nil && st.Mode&unix.S_IXOTH == 0 && !d.closedToo {
 		err = errClosed
 	}
 	return st, err
@@ -188,7 +189,7 @@ func (d *descent) openRegular(name string) (*os.File, error) {
 	case err != nil:
 	case !info.Mode().IsRegular():
 		err = errChanged
-	case info.Mode()&unix.S_IROTH == 0:
+	case info.Mode()&unix.S_IROTH == 0 && !d.closedToo:
 		err = errClosed
 	default:
 		return f, nil

@@ -67,13 +67,14 @@ type explainer struct {
 	hosts    map[string]*pxepilot.Host // by what files may be named after; nil before it is needed
 	unknown  map[*regexp.Regexp]answer // to asks of which a host does not tell what for
 	contents map[string]content
+	parts    map[variantName]*belongings
 	steady   bool
 }
 
 func (s *session) explainer(snap *snapshot) *explainer {
 	e := &explainer{
 		session: s, snap: snap, look: newLook(s.trees[0].real), steady: true,
-		names: map[string]*names{}, unknown: map[*regexp.Regexp]answer{}, contents: map[string]content{},
+		names: map[string]*names{}, unknown: map[*regexp.Regexp]answer{}, contents: map[string]content{}, parts: map[variantName]*belongings{},
 	}
 	for l := range s.root.loaders {
 		e.scripts = append(e.scripts, e.script(l))
@@ -120,7 +121,7 @@ func (e *explainer) search(status *pxepilot.HostStatus, c *chain, mac pxepilot.M
 		return pxepilot.Search{}, err
 	}
 	a := &asking{
-		Search: pxepilot.Search{Bootloader: loader.Name, MAC: mac, Source: loader.Source(), Wins: -1, InChroot: -1},
+		Search: pxepilot.Search{Bootloader: loader.Name, MAC: mac, Source: loader.Source(), Naming: loader.Naming(), Wins: -1, InChroot: -1},
 		doubt:  -1, loader: c.loader, host: status.Host, status: status, links: e.links(status, c, mac),
 		sights: make([]sight, 0, len(asks)), ifs: make([]string, 0, len(asks)),
 	}
@@ -138,6 +139,10 @@ func (e *explainer) search(status *pxepilot.HostStatus, c *chain, mac pxepilot.M
 	locked := true // a server in a chroot got as far
 	for _, want := range asks {
 		one := e.ask(c.loader, want)
+		if l := e.link(a, one.ask); l != nil && one.ask.Found == pxepilot.Unreadable { // the disk does not let one through to it
+			one.ask.Configuration = l.Configuration
+		}
+		one.ask.Parts = e.partsOf(c.loader, &one.ask)
 		a.Asks, a.sights, a.ifs = append(a.Asks, one.ask), append(a.sights, one.sight), append(a.ifs, want.If)
 		at := len(a.Asks) - 1
 		switch {

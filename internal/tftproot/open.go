@@ -26,6 +26,16 @@ import (
 // where it must not have what is there; it says where on the way, and what to do.
 // The caller closes the file.
 func (r *Root) Open(ctx context.Context, name string) (*pxepilot.File, error) {
+	return r.openFor(ctx, name, false)
+}
+
+// OpenClosed is Open for what others may not read as well, to compare it with what
+// a TFTP server gives. It is never to be given to machines.
+func (r *Root) OpenClosed(ctx context.Context, name string) (*pxepilot.File, error) {
+	return r.openFor(ctx, name, true)
+}
+
+func (r *Root) openFor(ctx context.Context, name string, closedToo bool) (*pxepilot.File, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -37,7 +47,7 @@ func (r *Root) Open(ctx context.Context, name string) (*pxepilot.File, error) {
 	if err := s.openTrees(); err != nil {
 		return nil, err
 	}
-	d := &descent{session: s, asked: name}
+	d := &descent{session: s, asked: name, closedToo: closedToo}
 	defer d.close()
 	f, err := d.open()
 	if err != nil {

@@ -17,10 +17,15 @@ func (e *explainer) reason(a *asking) {
 	if a.status.State == pxepilot.Partial {
 		deployed = a.status.Common()
 	}
+	tell := func(format string, args ...any) { a.Reasons = append(a.Reasons, fmt.Sprintf(format, args...)) }
 	if a.Configuration != "" && a.Configuration == deployed && !a.Unsure {
+		if e.root.loaders[a.loader].Directory {
+			for _, why := range e.belongings(a.loader, a.Asks[a.Wins].Path, deployed).closed {
+				tell("%s, which goes with %s; 'chmod o+rX' lets it", why, shown(a.Asks[a.Wins].Path))
+			}
+		}
 		return
 	}
-	tell := func(format string, args ...any) { a.Reasons = append(a.Reasons, fmt.Sprintf(format, args...)) }
 	if script := e.scripts[a.loader]; a.Unsure && a.puzzle != "" {
 		tell("what %s goes on to for this machine cannot be told from its command %s; 'pxe-pilot host explain' prints what belongs there", shown(script.Path), pxepilot.Quote(a.puzzle))
 	}

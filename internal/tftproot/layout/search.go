@@ -220,6 +220,9 @@ var uuidIn = regexp.MustCompile(uuidAsked + "$")
 // Source says what tells that the loader asks so.
 func (l Loader) Source() string { return l.row.Source }
 
+// Naming is how the loader names what it asks for.
+func (l Loader) Naming() pxepilot.Naming { return l.row.Naming }
+
 // SkipsEmpty says whether an empty file is as good as none for the loader.
 func (l Loader) SkipsEmpty() bool { return l.row.Empty }
 

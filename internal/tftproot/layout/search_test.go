@@ -118,6 +118,19 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+func TestNaming(t *testing.T) {
+	for kind, want := range map[pxepilot.Kind]pxepilot.Naming{
+		"pxelinux": pxepilot.BesideBoot, "syslinux": pxepilot.BesideBoot, "uboot": pxepilot.BesideBoot,
+		"grub": pxepilot.Rooted, "grub-signed": pxepilot.Rooted,
+		"ipxe": pxepilot.Plain, pxepilot.Directory: pxepilot.Plain,
+		"": pxepilot.BesideBoot,
+	} {
+		if got := compile(t, pxepilot.Bootloader{Name: "x", Kind: kind, Links: []string{"x/{mac}"}}).Naming(); got != want {
+			t.Errorf("%s: %q, want %q", kind, got, want)
+		}
+	}
+}
+
 func TestSearchOfUnknownHosts(t *testing.T) {
 	unknown := &pxepilot.Host{Name: "web1", MACs: []pxepilot.MAC{mac1}, IP: netip.MustParseAddr("fd99::1")}
 	ips := func(prefix string) string {

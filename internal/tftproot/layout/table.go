@@ -15,7 +15,8 @@ type Row struct {
 	Script script // what makes it ask for links, where it does not by itself; nil for nothing
 	// Empty says that an empty file is as good as none: the loader goes on to the next
 	// name.
-	Empty bool
+	Empty  bool
+	Naming pxepilot.Naming
 	// Moves is what moves Folder to that of config_path; empty where nothing does.
 	Moves string
 }
@@ -49,6 +50,7 @@ var Table = []Row{
 		Folder: "pxelinux.cfg",
 		Search: syslinuxSearch,
 		Empty:  true,
+		Naming: pxepilot.BesideBoot,
 		Moves:  "DHCP option 210 (\"/\")",
 		Source: "SYSLINUX 6.04, core/fs/pxe/pxe.c, pxe_load_config; SYSLINUX wiki, PXELINUX, \"Configuration\"",
 	},
@@ -58,6 +60,7 @@ var Table = []Row{
 		Folder: "pxelinux.cfg",
 		Search: syslinuxSearch,
 		Empty:  true,
+		Naming: pxepilot.BesideBoot,
 		Moves:  "DHCP option 210 (\"/\")",
 		Source: "SYSLINUX 6.04, core/fs/pxe/pxe.c, pxe_load_config, which syslinux.efi has as well",
 	},
@@ -77,6 +80,7 @@ var Table = []Row{
 		Source: "U-Boot, cmd/pxe.c, pxe_get and pxe_default_paths; doc/README.pxe",
 		Script: ubootScript{},
 		Empty:  true,
+		Naming: pxepilot.BesideBoot,
 	},
 	{
 		Kind: "grub",
@@ -91,6 +95,7 @@ var Table = []Row{
 		},
 		Source: "GRUB 2.06, grub-core/net/net.c, grub_net_search_config_file; GRUB manual, \"Network\"",
 		Script: grubScript{},
+		Naming: pxepilot.Rooted,
 	},
 	{
 		Kind:   "grub-signed",
@@ -103,6 +108,7 @@ var Table = []Row{
 		},
 		Source: "the configuration that is built into grubnetx64.efi of Debian 12",
 		Script: grubScript{},
+		Naming: pxepilot.Rooted,
 	},
 	{
 		Kind: "ipxe",
@@ -138,8 +144,10 @@ var syslinuxSearch = []Step{
 	{By: pxepilot.ByDefault, Name: "default"},
 }
 
-// custom is the row of loaders that the table does not know.
+// custom is the row of loaders that the table does not know. They may follow their
+// boot file.
 var custom = Row{
 	Search: []Step{{Name: "{link}"}},
+	Naming: pxepilot.BesideBoot,
 	Source: "the links of the configuration file",
 }

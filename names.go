@@ -143,3 +143,15 @@ func distance(a, b string, limit int) int {
 	}
 	return last[len(b)]
 }
+
+// ShellWord is a name as a shell takes it for one word, with nothing special in it.
+func ShellWord(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		if r < utf8.RuneSelf && !strings.ContainsRune("-_.:@%+,/", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -209,3 +209,11 @@ func TestNearestProperty(t *testing.T) {
 		}
 	})
 }
+
+func TestShellWord(t *testing.T) {
+	for name, want := range map[string]string{"h1": "h1", "rack-1_a.x": "rack-1_a.x", "b 1$(x)": `b\ 1\$\(x\)`, "it's": `it\'s`, "ä": "ä"} {
+		if got := pxepilot.ShellWord(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}

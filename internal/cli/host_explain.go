@@ -105,12 +105,15 @@ func (x *explainer) write(e *apiv1.Explanation) {
 	}
 }
 
-// notes tells what is to be known of files that no reason or warning is about.
+// notes tells what is to be known of files that no reason or warning is about. What
+// is so for several in a row is told once.
 func (x *explainer) notes(s *apiv1.Search) {
 	sentences := strings.Join(slices.Concat(s.Reasons, s.Warnings), "\n")
+	told := ""
 	for i, a := range s.Asks {
-		if a.Note != "" && isAsked(s, i) && !strings.Contains(sentences, a.Path) {
+		if a.Note != "" && a.Note != told && isAsked(s, i) && !strings.Contains(sentences, a.Path) {
 			x.say("note: ", a.Path+": "+a.Note)
+			told = a.Note
 		}
 	}
 }
@@ -203,11 +206,11 @@ func askRows(t *table, number string, a *apiv1.Ask, found string) {
 }
 
 // sameAbsence is how many steps from the first one on are the same in short: the
-// IP address, digit by digit shorter, of which nothing is there.
+// IP address, digit by digit shorter, of which the same is found, and no file.
 func sameAbsence(asks []apiv1.Ask) int {
 	n := 0
 	for _, a := range asks {
-		absent := a.Found == string(pxepilot.Absent) && a.Note == ""
+		absent := !pxepilot.Found(a.Found).IsThere() && a.Found != string(pxepilot.Empty) && a.Found == asks[0].Found && a.Note == asks[0].Note
 		if a.By != string(pxepilot.ByIP) || !absent || a.Unknown != (len(a.Paths) == 0) || a.Unknown != asks[0].Unknown || len(a.Paths) > 1 {
 			break
 		}

@@ -102,6 +102,14 @@ var explanations = []struct {
 		with(pxelinux("00:00:00:00:00:01", absent("mac", link1)), func(s *apiv1.Search) {
 			s.Servers = []apiv1.Verification{{Server: "10.0.0.1:69", Served: true}}
 		})), false},
+	{"a root that is closed", configured("h1", false,
+		with(pxelinux("00:00:00:00:00:01", broken("mac", link1, "unreadable")), func(s *apiv1.Search) {
+			for i := range s.Asks {
+				a := &s.Asks[i]
+				a.Asked, a.Found, a.Path, a.Note = true, "unreadable", a.Paths[0], "/srv has mode 0700, so that the user of a TFTP server cannot enter it"
+			}
+			s.Wins, s.Configuration, s.Reasons = "", "", []string{link1 + ": /srv has mode 0700"}
+		})), false},
 	{"a UUID file in front, in one of its byte orders", configured("h1", false,
 		with(pxelinux("00:00:00:00:00:01", apiv1.Ask{By: "uuid", Paths: []string{uuid}, Unknown: true, Pattern: "pxelinux.cfg/<UUID>", Found: "readable", Path: uuid}, there("mac", link1, "local")), func(s *apiv1.Search) {
 			s.Unsure, s.Reasons = true, []string{uuid + " comes before the host's link " + link1 + " if the machine asks for its UUID in that byte order; remove it"}

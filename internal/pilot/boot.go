@@ -74,7 +74,7 @@ func toDeploy(h *pxepilot.Host, err error) error {
 		return err
 	}
 	return pxepilot.Errorf(pxepilot.NotFound, "host %s has nothing to boot: %s; deploy a configuration by 'pxe-pilot config deploy NAME %s'",
-		pxepilot.Quote(h.Name), pxepilot.ErrorMessage(err), h.Name).Because(err)
+		pxepilot.Quote(h.Name), pxepilot.ErrorMessage(err), pxepilot.ShellWord(h.Name)).Because(err)
 }
 
 func chooseLoader(site *Site, s *pxepilot.HostStatus, asked string) (string, error) {

@@ -109,7 +109,7 @@ func unserved(e *pxepilot.Explanation, deployed pxepilot.Configuration) error {
 	case 1:
 		return pxepilot.Errorf(pxepilot.Conflict, "%s", reasons[0])
 	}
-	return pxepilot.Errorf(pxepilot.Conflict, "%s; and %d more, which 'pxe-pilot host explain %s --verify' tells", reasons[0], len(reasons)-1, e.Status.Host.Name)
+	return pxepilot.Errorf(pxepilot.Conflict, "%s; and %d more, which 'pxe-pilot host explain %s --verify' tells", reasons[0], len(reasons)-1, pxepilot.ShellWord(e.Status.Host.Name))
 }
 
 // verified explains hosts, and asks every TFTP server for what they ask for.

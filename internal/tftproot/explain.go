@@ -88,7 +88,12 @@ func (e *explainer) host(h *pxepilot.Host) (pxepilot.Explanation, error) {
 		return one, fmt.Errorf("host %s is none of the inventory", pxepilot.Quote(h.Name))
 	}
 	bound := &e.snap.bound.hosts[e.snap.view.IndexOf(h)]
+	runs := func(c chain) bool { return e.root.loaders[c.loader].RunsOn(h.Firmware) }
+	some := slices.ContainsFunc(bound.chains, runs)
 	for i := range bound.chains {
+		if some && !runs(bound.chains[i]) {
+			continue
+		}
 		for _, mac := range h.MACs {
 			s, err := e.search(one.Status, &bound.chains[i], mac)
 			if err != nil {
@@ -180,8 +185,8 @@ func (e *explainer) explained(a *asking) pxepilot.Search {
 	}
 	if a.Configuration != "" || a.Wins >= 0 && !e.root.loaders[a.loader].Directory {
 		c := e.content(a.loader, a.sights[a.Wins].end)
-		if a.Content = c.text; c.why != "" && a.Asks[a.Wins].Note == "" {
-			a.Asks[a.Wins].Note = "its content is not shown: it " + c.why
+		if a.Content = c.text; c.why != "" {
+			a.Warnings = append(a.Warnings, "the content of "+shown(a.Asks[a.Wins].Path)+" is not shown: it "+c.why)
 		}
 	}
 	a.Unsure = a.Unsure || a.puzzle != "" && a.Wins < 0 || a.doubt >= 0 && (a.boots == "" || a.boots != a.Configuration)

@@ -134,6 +134,8 @@ func TestExplainLoaders(t *testing.T) {
 		}, []string{`h1 pxelinux: bios/pxelinux.cfg/` + lnk1 + ` (a)`}},
 		{"another folder, moved by DHCP", []pxepilot.Bootloader{{Name: "pxelinux", File: "bios/pxelinux.0", ConfigPath: "pxelinux.cfg/"}}, func(s *site) {},
 			[]string{`h1 pxelinux: pxelinux.cfg/` + lnk1 + ` (a)`}},
+		{"the file as DHCP has it without a chroot", []pxepilot.Bootloader{{Name: "pxelinux", File: "ROOT/pxelinux.0", ConfigPath: "see the wiki"}}, func(s *site) {},
+			[]string{`h1 pxelinux: pxelinux.cfg/` + lnk1 + ` (a)`}},
 		{"a prefix of GRUB's", []pxepilot.Bootloader{{Name: "grub", ConfigPath: "efi/grub"}}, func(s *site) { s.write("efi/grub/grub.cfg", "x") }, []string{
 			`h1 grub: efi/grub/grub.cfg`,
 			`reason: bootloader grub looks in efi/grub, and its links are in boot/grub, where it never asks for them; set its link: "efi/grub/grub.cfg-01-{mac}", and deploy again`,
@@ -251,10 +253,25 @@ func TestExplainLoaders(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := openRoot(t)
+			for i := range tt.loaders {
+				tt.loaders[i].File = strings.Replace(tt.loaders[i].File, "ROOT", dir, 1)
+			}
 			s := newSite(t, Options{Path: dir, Directory: dir + "/conf", Bootloaders: tt.loaders}, []string{"a", "b"}, "h1 uuid:"+uuid1+" serial:d126b1f0 ip:10.99.0.185 "+mac1)
 			s.deploy("a", "h1")
 			tt.setup(s)
 			diff(t, tt.want, s.explained("h1"))
 		})
+	}
+}
+
+// What the firmware of a host cannot run is not explained, unless nothing else is.
+func TestExplainFirmware(t *testing.T) {
+	dir := openRoot(t)
+	s := newSite(t, Options{Path: dir, Directory: dir + "/conf", Bootloaders: []pxepilot.Bootloader{{Name: "pxelinux"}, {Name: "grub"}}}, []string{"a"}, "h1 "+mac1)
+	s.deploy("a", "h1")
+	bios, both := `h1 pxelinux: pxelinux.cfg/`+lnk1+` (a)`, `h1 grub: boot/grub/grub.cfg-`+lnk1+` (a)`
+	for firmware, want := range map[pxepilot.Firmware][]string{"": {bios, both}, pxepilot.BIOS: {bios, both}, pxepilot.UEFI: {both}} {
+		s.inv.Hosts()[0].Firmware = firmware
+		diff(t, want, s.explained("h1"))
 	}
 }

@@ -139,6 +139,7 @@ func TestExplain(t *testing.T) {
 		}, []string{
 			`h1 pxelinux: pxelinux.cfg/` + lnk1 + `, in a chroot pxelinux.cfg/default`,
 			`reason: pxelinux.cfg/` + lnk1 + ` leads to OUTSIDE/x, which is not a configuration of bootloader pxelinux; 'pxe-pilot config deploy NAME h1' mends it`,
+			`warning: the content of pxelinux.cfg/` + lnk1 + ` is not shown: it is outside of the TFTP root`,
 			`warning: ` + inAChroot + `pxelinux.cfg/default instead, for it does not find what pxelinux.cfg/` + lnk1 + ` leads to by an absolute path, or outside of the root; 'pxe-pilot host repair h1' makes it relative`,
 		}},
 		{"a link for a chroot alone", func(s *site) { s.symlink("/pxelinux.cfg/conf/a", "pxelinux.cfg/"+lnk1) }, []string{
@@ -280,15 +281,15 @@ func TestExplainContent(t *testing.T) {
 	writeFile(t, outside+"/x", "theirs")
 	s := newSite(t, Options{Path: openRoot(t)}, []string{"a"}, "h1 ip:10.99.0.185 "+mac1)
 	for _, tt := range []struct {
-		name          string
-		setup         func(link string)
-		content, note string
+		name             string
+		setup            func(link string)
+		content, warning string
 	}{
 		{"text", func(link string) { s.write(link, "text") }, "text", ""},
-		{"no text", func(link string) { s.write(link, "\xff\xfe") }, "", "its content is not shown: it is not UTF-8 text"},
+		{"no text", func(link string) { s.write(link, "\xff\xfe") }, "", "the content of pxelinux.cfg/" + lnk1 + " is not shown: it is not UTF-8 text"},
 		{"as much as there may be", func(link string) { s.write(link, strings.Repeat("x", MaxContent)) }, strings.Repeat("x", MaxContent), ""},
-		{"too much", func(link string) { s.write(link, strings.Repeat("x", MaxContent+1)) }, "", "its content is not shown: it is larger than 1024 KiB"},
-		{"outside", func(link string) { s.symlink(outside+"/x", link) }, "", `a TFTP server that is locked into the root does not follow "` + outside + `/x"`},
+		{"too much", func(link string) { s.write(link, strings.Repeat("x", MaxContent+1)) }, "", "the content of pxelinux.cfg/" + lnk1 + " is not shown: it is larger than 1024 KiB"},
+		{"outside", func(link string) { s.symlink(outside+"/x", link) }, "", "the content of pxelinux.cfg/" + lnk1 + " is not shown: it is outside of the TFTP root"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.setup("pxelinux.cfg/" + lnk1)
@@ -297,7 +298,7 @@ func TestExplainContent(t *testing.T) {
 				t.Fatal(err)
 			}
 			search := explained[0].Searches[0]
-			diff(t, []string{tt.content, tt.note}, []string{search.Content, search.Asks[search.Wins].Note})
+			diff(t, []string{tt.content, tt.warning}, []string{search.Content, append(search.Warnings, "")[0]})
 		})
 	}
 }

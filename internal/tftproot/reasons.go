@@ -70,8 +70,8 @@ func (e *explainer) broken(a *asking, own int, deployed string) string {
 	link := e.link(a, *ask)
 	name, host := shown(link.Path), pxepilot.Quote(a.host.Name)
 	end := shown(e.look.below(s.end))
-	deploy := fmt.Sprintf("'pxe-pilot config deploy NAME %s'", a.host.Name)
-	repair := fmt.Sprintf("'pxe-pilot host repair %s'", a.host.Name)
+	deploy := fmt.Sprintf("'pxe-pilot config deploy NAME %s'", pxepilot.ShellWord(a.host.Name))
+	repair := fmt.Sprintf("'pxe-pilot host repair %s'", pxepilot.ShellWord(a.host.Name))
 	gone, isConfiguration := e.goneConfiguration(a.loader, s)
 	switch {
 	case ask.Found == pxepilot.Absent && e.twin(link.Path) != "":
@@ -102,7 +102,7 @@ func (e *explainer) broken(a *asking, own int, deployed string) string {
 	case ask.Found == pxepilot.Empty:
 		return fmt.Sprintf("%s is empty, which bootloader %s takes for a file that is not there; write to it what the machine should do", end, a.Bootloader)
 	case link.State == pxepilot.Unmanaged:
-		return fmt.Sprintf("%s is somebody else's file and not a link; 'pxe-pilot config deploy --force NAME %s' keeps it under another name and makes the link", name, a.host.Name)
+		return fmt.Sprintf("%s is somebody else's file and not a link; 'pxe-pilot config deploy --force NAME %s' keeps it under another name and makes the link", name, pxepilot.ShellWord(a.host.Name))
 	case link.State == pxepilot.Foreign:
 		return fmt.Sprintf("%s leads to %s, which is not a configuration of bootloader %s; %s mends it", name, end, a.Bootloader, deploy)
 	case a.status.State == pxepilot.Mixed:
@@ -217,7 +217,7 @@ func (e *explainer) locked(a *asking) string {
 	if l := e.link(a, ask); l == nil {
 		return fmt.Sprintf("%s gives %s instead of %s, for it finds nothing behind links that are absolute or leave the root; make that one relative, and inside", server, gives, shown(ask.Path))
 	}
-	what := fmt.Sprintf("'pxe-pilot host repair %s' makes it relative", a.host.Name)
+	what := fmt.Sprintf("'pxe-pilot host repair %s' makes it relative", pxepilot.ShellWord(a.host.Name))
 	if e.root.absolute {
 		what = "set tftp.links: relative, have the configurations inside the root, and repair"
 	}

@@ -98,6 +98,7 @@ func New(o Options) (*Root, error) {
 		declared = []pxepilot.Bootloader{{Name: layout.Default}}
 	}
 	for _, b := range declared {
+		b.File, b.ConfigPath = inRoot(r.path, b.File), inRoot(r.path, b.ConfigPath)
 		l, err := layout.Compile(b)
 		if err != nil {
 			return nil, err
@@ -337,3 +338,12 @@ func (s *session) onDiskReally(at int) string {
 
 // onDisk is the path of a place on this machine.
 func (s *session) onDisk(at loc) string { return filepath.Join(s.trees[at.tree].path, at.path) }
+
+// inRoot is a path as it is below the root, where it is told from above: DHCP says it
+// so for a TFTP server that is not locked into the root.
+func inRoot(root, p string) string {
+	if rest, ok := strings.CutPrefix(path.Clean(p), path.Clean(root)); ok && p != "" && (rest == "" || rest[0] == '/') && root != "/" {
+		return "/" + strings.TrimPrefix(rest, "/")
+	}
+	return p
+}

@@ -176,8 +176,6 @@ func (r *ipxeRun) do(words []string, route *Route) ending {
 		delete(r.known, name)
 		if value, known := r.expand(strings.Join(words[2:], " ")); known {
 			r.known[name] = value
-		} else {
-			return succeeds
 		}
 	case "isset":
 		if len(args) != 1 {

@@ -171,7 +171,7 @@ func (l Loader) Folder() (folder string, told bool) {
 // below is a path that somebody wrote, below the TFTP root; empty where it is none,
 // and where it is for people to read, such as a URL.
 func below(p string) string {
-	if p == "" || strings.Contains(p, "://") || strings.ContainsAny(p, "{}") {
+	if p == "" || strings.Contains(p, "://") || strings.ContainsAny(p, "{} \t") {
 		return ""
 	}
 	if p = path.Clean("/" + p)[1:]; p == "" {
@@ -262,4 +262,17 @@ func (l Loader) linked() bool {
 func (l Loader) native() string {
 	i := slices.IndexFunc(l.steps, func(s step) bool { return s.By == pxepilot.ByMAC })
 	return l.steps[max(i, 0)].Name
+}
+
+// RunsOn says whether a machine with that firmware can run the loader, as far as its
+// kind and its file tell. All may where the firmware is not known.
+func (l Loader) RunsOn(f pxepilot.Firmware) bool {
+	ext := strings.ToLower(path.Ext(strings.TrimSuffix(l.file, ".signed")))
+	switch {
+	case l.row.Kind == "pxelinux", ext == ".0", ext == ".kpxe", ext == ".pxe":
+		return f != pxepilot.UEFI
+	case l.row.Kind == "syslinux", ext == ".efi":
+		return f != pxepilot.BIOS
+	}
+	return true
 }

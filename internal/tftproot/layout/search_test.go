@@ -241,3 +241,26 @@ func TestSearchProperty(t *testing.T) {
 		}
 	})
 }
+
+func TestRunsOn(t *testing.T) {
+	for _, tt := range []struct {
+		kind       pxepilot.Kind
+		file       string
+		bios, uefi bool
+	}{
+		{"pxelinux", "", true, false},
+		{"syslinux", "", false, true},
+		{"grub", "", true, true},
+		{"grub", "boot/grub/i386-pc/core.0", true, false},
+		{"grub", "boot/grub/x86_64-efi/core.efi", false, true},
+		{"grub-signed", "grubnetx64.efi.signed", false, true},
+		{"ipxe", "undionly.kpxe", true, false},
+		{"ipxe", "boot.ipxe", true, true},
+		{"uboot", "", true, true},
+	} {
+		l := compile(t, pxepilot.Bootloader{Name: "x", Kind: tt.kind, File: tt.file})
+		if l.RunsOn(pxepilot.BIOS) != tt.bios || l.RunsOn(pxepilot.UEFI) != tt.uefi || !l.RunsOn("") {
+			t.Errorf("%s %s: %t on BIOS, %t on UEFI", tt.kind, tt.file, l.RunsOn(pxepilot.BIOS), l.RunsOn(pxepilot.UEFI))
+		}
+	}
+}

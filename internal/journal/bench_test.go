@@ -60,6 +60,69 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
+// BenchmarkEntries asks a journal of two busy years, 100,000 entries of a few hosts
+// and 100 of 10,000, as people do, and opens it.
+func BenchmarkEntries(b *testing.B) {
+	dir := b.TempDir()
+	f := newFixture(b, dir, Options{})
+	const n, pieces = 100000, 100
+	for i := range pieces {
+		wide, _ := deployOf(10000)
+		wide.New[0].At = at.Add(time.Duration(i) * n / pieces * 10 * time.Minute)
+		wide.New[0].Result = pxepilot.Done
+		for k := range n / pieces {
+			i := i*n/pieces + k
+			e := &pxepilot.Entry{At: at.Add(time.Duration(i) * 10 * time.Minute), What: pxepilot.Deployed, Actor: "api", Result: pxepilot.Done}
+			if i == n/3 {
+				e.Actor = "host h7"
+			}
+			for h := range 3 {
+				e.Hosts = append(e.Hosts, wide.New[0].Hosts[(7*i+h)%10000])
+			}
+			wide.New = append(wide.New, e)
+		}
+		f.must(f.Write(b.Context(), wide))
+	}
+	f.must(f.catchUp(b.Context()))
+	f.must(f.Close())
+	info, err := os.Stat(f.path)
+	f.must(err)
+	b.Logf("%d MiB", info.Size()>>20)
+	j := opened(b, dir)
+	for name, q := range map[string]pxepilot.Question{
+		"latest":   {Most: 50, Hosts: 3},
+		"page":     {Most: 50, Hosts: 3, Before: n / 2},
+		"host":     {Host: "rack50-node5000", Most: 50, Hosts: 1},
+		"all host": {Host: "rack50-node5000", Hosts: 1},
+		"actor":    {Actor: "host h7", Most: 50, Hosts: 3},
+		"hour":     {Since: at.Add((n - 6) * 10 * time.Minute), Most: 50, Hosts: 3},
+		"wide":     {ID: 1},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				entries, err := j.Entries(b.Context(), q)
+				if err != nil || len(entries) == 0 {
+					b.Fatal(len(entries), err)
+				}
+			}
+		})
+	}
+	if err := j.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("open", func(b *testing.B) {
+		for b.Loop() {
+			j, err := Open(b.Context(), Options{Directory: dir})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := j.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 // deployOf is what a deploy of n hosts writes. The result is of the same entry.
 func deployOf(n int) (intent, result *pxepilot.Record) {
 	e := &pxepilot.Entry{At: at, What: pxepilot.Deployed, Actor: "api", From: "10.0.0.9:41234", Of: "ubuntu-24.04"}

@@ -65,6 +65,7 @@ func TestFull(t *testing.T) {
 				refused(t, err, dir, noSpace)
 				refusals++
 				f.same(m.remember())
+				f.answers(pxepilot.Question{Host: "h1"}, m.ask(pxepilot.Question{Host: "h1"}))
 				break
 			}
 			m.write(r)

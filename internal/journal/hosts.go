@@ -32,19 +32,37 @@ func unpackHosts(blob []byte, host string, most int) ([]pxepilot.Switch, error) 
 		most, host = n, ""
 	}
 	hosts := make([]pxepilot.Switch, 0, most)
-	for u.err == nil && len(hosts) < n && (len(hosts) < most || host != "") {
-		h := pxepilot.Switch{Host: u.name(), Before: u.boot(), After: u.boot(), Result: pxepilot.Result(u.word())}
-		if host != "" && h.Host == host {
-			hosts = slices.Insert(hosts, 0, h)
+	for left := n; u.err == nil && left > 0 && (len(hosts) < most || host != ""); left-- {
+		switch u.next(); {
+		case host != "" && string(u.last) == host:
+			hosts = slices.Insert(hosts, 0, u.change())
 			host = ""
-		} else {
-			hosts = append(hosts, h)
+		case len(hosts) < most:
+			hosts = append(hosts, u.change())
+		default:
+			u.pass()
 		}
 	}
 	if u.err != nil || n == 0 {
 		return nil, u.err
 	}
-	return slices.Clone(hosts[:most]), nil
+	return slices.Clip(hosts[:most]), nil
+}
+
+// change is what became of the host whose name was read.
+func (u *unpacker) change() pxepilot.Switch {
+	return pxepilot.Switch{Host: string(u.last), Before: u.boot(), After: u.boot(), Result: pxepilot.Result(u.word())}
+}
+
+// pass reads over that: where one host of thousands is asked for, the others need
+// no strings.
+func (u *unpacker) pass() {
+	for range 2 {
+		u.word()
+		u.word()
+		u.raw()
+	}
+	u.word()
 }
 
 func (p *packer) boot(b pxepilot.Boot) {

@@ -110,6 +110,7 @@ func (j *Journal) open(ctx context.Context) error {
 		return err
 	}
 	j.readers.SetMaxOpenConns(maxReaders)
+	reserve(j.path + "-wal")
 	for _, path := range []string{j.path, j.path + "-wal", j.lock.Name()} {
 		if j.files[path], err = os.Stat(path); err != nil {
 			return misplaced(err)
@@ -134,4 +135,25 @@ func open(path, mode string, pragmas ...string) (*sql.DB, error) {
 		return nil, err
 	}
 	return sql.OpenDB(connector), nil
+}
+
+// reserve makes the write-ahead log as long as it mostly gets: a sync of what only
+// replaces what was there takes half the time, for the file system has no part in
+// it. To SQLite, zeros are nothing. Where it fails it is only slower.
+func reserve(path string) {
+	const size = longLog * 4120 // pages, each with its header
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() >= size || cramped(path, 8*size) {
+		return
+	}
+	if _, err := f.WriteAt(make([]byte, size-info.Size()), info.Size()); err != nil {
+		_ = f.Truncate(info.Size())
+		return
+	}
+	_ = f.Sync()
 }

@@ -110,7 +110,7 @@ var errBlob = errors.New("a blob is damaged")
 type unpacker struct {
 	rest  string
 	words []string
-	last  string
+	last  []byte // name
 	err   error
 }
 
@@ -175,7 +175,7 @@ func (u *unpacker) word() string {
 	n := u.number()
 	switch {
 	case n == 0:
-		s := u.text()
+		s := strings.Clone(u.text()) // or else it keeps all of the blob in memory
 		u.words = append(u.words, s)
 		return s
 	case n > uint64(len(u.words)):
@@ -186,26 +186,36 @@ func (u *unpacker) word() string {
 }
 
 func (u *unpacker) name() string {
+	u.next()
+	return string(u.last)
+}
+
+// next reads a name into last.
+func (u *unpacker) next() {
 	n := u.number()
 	if n > uint64(len(u.last)) {
 		u.fail()
-		return ""
+		n = 0
 	}
-	u.last = u.last[:n] + u.text()
-	return u.last
+	u.last = append(u.last[:n], u.text()...)
 }
 
 func (u *unpacker) digest() string {
+	raw, isHex := u.raw()
+	if isHex {
+		return hex.EncodeToString([]byte(raw))
+	}
+	return raw
+}
+
+// raw is a digest as it stands in the blob.
+func (u *unpacker) raw() (digest string, isHex bool) {
 	n := u.number()
 	if n>>1 > uint64(len(u.rest)) {
 		u.fail()
-		return ""
+		return "", false
 	}
-	s := u.take(int(n >> 1))
-	if n&1 == 1 {
-		return hex.EncodeToString([]byte(s))
-	}
-	return s
+	return u.take(int(n >> 1)), n&1 == 1
 }
 
 func (u *unpacker) moment() time.Time { return time.UnixMicro(u.signed()).UTC() }

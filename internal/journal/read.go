@@ -3,6 +3,8 @@ package journal
 import (
 	"context"
 	"database/sql"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -33,11 +35,6 @@ func (j *Journal) Remember(ctx context.Context) (*pxepilot.Memory, error) {
 
 // Entries answers a question.
 func (j *Journal) Entries(ctx context.Context, q pxepilot.Question) ([]pxepilot.Entry, error) {
-	if (q.Host != "" || q.Actor != "") && q.ID == 0 {
-		if err := j.catchUp(ctx); err != nil {
-			return nil, err
-		}
-	}
 	var entries []pxepilot.Entry
 	err := j.reading(ctx, func(tx *sql.Tx) (err error) {
 		entries, err = ask(ctx, tx, &q)
@@ -51,42 +48,73 @@ const columns = `id, at, what, actor, origin, configuration, why, result, error,
 
 func ask(ctx context.Context, tx *sql.Tx, q *pxepilot.Question) ([]pxepilot.Entry, error) {
 	if q.ID != 0 {
-		entries, err := list(ctx, tx, q, `SELECT `+columns+` FROM entries WHERE id = ?`, q.ID)
-		if err != nil || len(entries) == 0 {
-			return nil, err
-		}
-		err = tx.QueryRowContext(ctx, `SELECT coalesce((SELECT log FROM logs WHERE entry = ?), '')`, q.ID).Scan(&entries[0].Log)
-		return entries, err
+		return one(ctx, tx, q)
 	}
-	var from, before, since, most int64 = 0, 1<<63 - 1, q.Since.UnixMicro(), -1
+	w := window{before: math.MaxInt64, since: q.Since.UnixMicro(), most: -1}
 	if !q.Since.IsZero() {
 		// The clock may have been set back since, so that IDs and times do not
 		// always rise together: this only says how far back to look.
-		err := tx.QueryRowContext(ctx, `SELECT coalesce(min(id), 9223372036854775807) FROM entries WHERE at >= ?`, since).Scan(&from)
+		err := tx.QueryRowContext(ctx, `SELECT coalesce(min(id), 9223372036854775807)
+			FROM entries INDEXED BY entries_by_time WHERE at >= ?`, w.since).Scan(&w.from)
 		if err != nil {
 			return nil, err
 		}
 	}
 	if q.Before > 0 {
-		before = q.Before
+		w.before = q.Before
 	}
 	if q.Most > 0 {
-		most = int64(q.Most)
+		w.most = q.Most
 	}
-	switch {
-	case q.Host != "":
-		return list(ctx, tx, q, bySubject, ofHost(q.Host), before, from, since, q.Actor, most)
-	case q.Actor != "":
-		return list(ctx, tx, q, bySubject, ofActor(q.Actor), before, from, since, q.Actor, most)
+	if q.Host == "" && q.Actor == "" {
+		return list(ctx, tx, q, `SELECT `+columns+` FROM entries
+			WHERE id < ? AND id >= ? AND at >= ? ORDER BY id DESC LIMIT ?`, w.before, w.from, w.since, w.most)
 	}
-	return list(ctx, tx, q, `SELECT `+columns+` FROM entries
-		WHERE id < ? AND id >= ? AND at >= ? ORDER BY id DESC LIMIT ?`, before, from, since, most)
+	return bySubject(ctx, tx, q, w)
 }
 
-const bySubject = `SELECT ` + columns + ` FROM entries_by_subject JOIN entries ON id = entry
-	WHERE subject = (SELECT s.id FROM subjects s WHERE name = ?)
-	AND entry < ? AND entry >= ? AND at >= ? AND (?5 = '' OR actor = ?5)
-	ORDER BY entry DESC LIMIT ?6`
+// A window is what part of the entries is asked for.
+type window struct {
+	before, from int64 // IDs
+	since        int64 // time
+	most         int   // below 0 for all
+}
+
+func one(ctx context.Context, tx *sql.Tx, q *pxepilot.Question) ([]pxepilot.Entry, error) {
+	entries, err := list(ctx, tx, q, `SELECT `+columns+` FROM entries WHERE id = ?`, q.ID)
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	err = tx.QueryRowContext(ctx, `SELECT coalesce((SELECT log FROM logs WHERE entry = ?), '')`, q.ID).Scan(&entries[0].Log)
+	return entries, err
+}
+
+// bySubject answers by the index. The latest entries may not be in there yet, and
+// those are few: it looks through them. Who asks never has to write.
+func bySubject(ctx context.Context, tx *sql.Tx, q *pxepilot.Question, w window) ([]pxepilot.Entry, error) {
+	entries, err := list(ctx, tx, q, `SELECT `+columns+` FROM entries
+		WHERE id > (SELECT i.entry FROM indexed i) AND id < ? AND id >= ? AND at >= ? AND (?4 = '' OR actor = ?4)
+		ORDER BY id DESC`, w.before, w.from, w.since, q.Actor)
+	if err != nil {
+		return nil, err
+	}
+	subject := ofActor(q.Actor)
+	if q.Host != "" {
+		subject = ofHost(q.Host)
+		entries = slices.DeleteFunc(entries, func(e pxepilot.Entry) bool {
+			return !slices.ContainsFunc(e.Hosts, func(h pxepilot.Switch) bool { return h.Host == q.Host })
+		})
+	}
+	if w.most >= 0 {
+		entries = entries[:min(len(entries), w.most)]
+		w.most -= len(entries)
+	}
+	earlier, err := list(ctx, tx, q, `SELECT `+columns+` FROM entries_by_subject JOIN entries ON id = entry
+		WHERE subject = (SELECT s.id FROM subjects s WHERE name = ?1) AND entry <= (SELECT i.entry FROM indexed i)
+		AND entry < ?2 AND entry >= ?3 AND at >= ?4 AND (?5 = '' OR actor = ?5)
+		ORDER BY entry DESC LIMIT ?6`, subject, w.before, w.from, w.since, q.Actor, w.most)
+	return append(entries, earlier...), err
+}
 
 func list(ctx context.Context, tx *sql.Tx, q *pxepilot.Question, query string, args ...any) ([]pxepilot.Entry, error) {
 	rows, err := tx.QueryContext(ctx, query, args...)

@@ -103,10 +103,15 @@ func (j *Journal) indexPiece(ctx context.Context) (more bool, err error) {
 }
 
 func (j *Journal) index(subject string, entry int64) error {
+	const row = `INSERT OR IGNORE INTO entries_by_subject (subject, entry) SELECT id, ? FROM subjects WHERE name = ?`
+	n, err := j.writer.change(row, entry, subject)
+	if err != nil || n > 0 {
+		return err
+	}
 	if err := j.writer.exec(`INSERT OR IGNORE INTO subjects (name) VALUES (?)`, subject); err != nil {
 		return err
 	}
-	return j.writer.exec(`INSERT OR IGNORE INTO entries_by_subject (subject, entry) SELECT id, ? FROM subjects WHERE name = ?`, entry, subject)
+	return j.writer.exec(row, entry, subject)
 }
 
 func (j *Journal) unindex(subject string, entry int64) error {

@@ -48,7 +48,7 @@ func trouble(path string, err error) error {
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return unavailable(err, damage)
 	case lib.SQLITE_CANTOPEN, lib.SQLITE_IOERR:
-		if cramped(path) { // of what is short beside the database it says no more
+		if cramped(path, beside) { // of what is short beside the database it says no more
 			return unavailable(err, full)
 		}
 		return unavailable(err, "the files of the journal cannot be opened, read or written; see that the "+directory+" is there and what the kernel says of its disk (dmesg)")
@@ -56,10 +56,11 @@ func trouble(path string, err error) error {
 	return pxepilot.Errorf(pxepilot.Internal, "the journal does not work: %v", err)
 }
 
-// cramped says whether the file system has no room for what SQLite keeps beside
-// a database.
-func cramped(path string) bool {
-	const room = 128 << 10
+// beside is about what SQLite keeps beside a database, in bytes.
+const beside = 128 << 10
+
+// cramped says whether the file system of a path has no more room than that.
+func cramped(path string, room uint64) bool {
 	var fs unix.Statfs_t
 	err := unix.Statfs(filepath.Dir(path), &fs)
 	return err == nil && (fs.Bavail*uint64(fs.Bsize) < room || fs.Files > 0 && fs.Ffree < 4)

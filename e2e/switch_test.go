@@ -109,7 +109,7 @@ func switchUnder(t *testing.T, c *client.Client, host lab.Host, readers []func()
 	}
 	a.end()
 	t.Logf("%d switches, %d reads: %d failed, %d mixed", switches(), a.reads.Load(), a.failed.Load(), a.mixed.Load())
-	if a.reads.Load() < int64(switches()) {
+	if a.reads.Load() < int64(switches())/4 { // tftpd-hpa starts a process for each
 		t.Errorf("only %d reads: that proves little", a.reads.Load())
 	}
 	if a.failed.Load()+a.mixed.Load() > 0 {

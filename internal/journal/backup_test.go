@@ -86,6 +86,17 @@ func TestBackupWithoutRoom(t *testing.T) {
 	}
 }
 
+// TestBackupAfterAKill has what only the log of the killed server has.
+func TestBackupAfterAKill(t *testing.T) {
+	restored := t.TempDir()
+	must(t, Backup(t.Context(), killed(t), filepath.Join(restored, database)))
+	f := newFixture(t, restored, Options{})
+	defer f.Close()
+	if f.lastID != 26 {
+		t.Errorf("the last entry is %d", f.lastID)
+	}
+}
+
 // TestRestoredBesideALog: a log that a killed server left is not put into a
 // backup.
 func TestRestoredBesideALog(t *testing.T) {

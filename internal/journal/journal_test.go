@@ -156,6 +156,26 @@ func TestQuestions(t *testing.T) {
 	}
 }
 
+// TestHalfIndexed: an entry is found once by each of its hosts, however far the index
+// is made.
+func TestHalfIndexed(t *testing.T) {
+	f := newFixture(t, t.TempDir(), Options{})
+	defer f.Close()
+	intent, _ := deployOf(3 * piece)
+	must(t, f.Write(t.Context(), intent))
+	hosts := intent.New[0].Hosts
+	for more := true; more; {
+		for _, q := range []pxepilot.Question{{Host: hosts[0].Host}, {Host: hosts[len(hosts)-1].Host}, {Actor: "api"}} {
+			if got := f.ids(q); got != "1" {
+				t.Errorf("%+v is answered by %q", q, got)
+			}
+		}
+		var err error
+		more, err = f.indexPiece(t.Context())
+		must(t, err)
+	}
+}
+
 // TestNumbers: armings and failures get the last new entry about their hosts, and
 // keep the one that they name.
 func TestNumbers(t *testing.T) {

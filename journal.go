@@ -38,7 +38,8 @@ const (
 	Content   What = "content"   // the content of a configuration changed
 	Suspended What = "suspended" // an armed host is no longer in the file, or another machine
 	Resumed   What = "resumed"
-	Refused   What = "refused" // a callback that ends nothing, such as one of a stale generation
+	Disarmed  What = "disarm"  // what an armed host boots is meant for good now
+	Refused   What = "refused" // a callback that changes nothing, such as one of a stale generation
 )
 
 // Result is what came of an entry.
@@ -57,7 +58,9 @@ type Switch struct {
 	Host   string
 	Before Boot
 	After  Boot
-	Result Result // where it is not the entry's
+	Result Result  // where it is not the entry's
+	Armed  *Arming // that begins with it; nil for none
+	Ended  *Arming // that ends with it; nil for none, and in intents
 }
 
 // A Boot is what the links of a host said.

@@ -62,7 +62,7 @@ func newHistory(t *testing.T) (*lab, *memory, *notebook) {
 	n := &notebook{}
 	site := l.site
 	return newLabOf(l, pilot.New(func() *pilot.Site { return site }, func() error { return nil },
-		pilot.Options{Journal: n, Now: func() time.Time { return then }})), root, n
+		pilot.Options{Journal: n, Clock: func() pxepilot.Moment { return pxepilot.Moment{Wall: then} }})), root, n
 }
 
 func newLabOf(l *lab, p Pilot) *lab {

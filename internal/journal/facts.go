@@ -89,6 +89,10 @@ func (p *packer) content(name, digest string) {
 
 func (p *packer) arming(a *pxepilot.Arming) {
 	p.number(factArmed)
+	p.oneShot(a)
+}
+
+func (p *packer) oneShot(a *pxepilot.Arming) {
 	p.name(a.Host)
 	p.number(uint64(len(a.MACs)))
 	for _, m := range a.MACs {
@@ -98,6 +102,7 @@ func (p *packer) arming(a *pxepilot.Arming) {
 	p.signed(a.Entry)
 	p.word(a.Configuration)
 	p.word(a.Then)
+	p.flag(a.DropUncovered)
 	p.word(string(a.OnTimeout))
 	p.signed(int64(a.Within))
 	p.moment(a.Armed)
@@ -105,17 +110,17 @@ func (p *packer) arming(a *pxepilot.Arming) {
 	p.signed(int64(a.Deadline.Since))
 	p.moment(a.Deadline.Wall)
 	p.word(a.Suspended)
+	p.moment(a.Finished)
+	p.flag(a.Failure != nil)
 	if a.Failure == nil {
-		p.number(0)
 		return
 	}
-	p.number(1)
 	p.moment(a.Failure.At)
 	p.word(a.Failure.Reason)
 	p.signed(a.Failure.Entry)
 }
 
-func (u *unpacker) arming() pxepilot.Arming {
+func (u *unpacker) oneShot() pxepilot.Arming {
 	a := pxepilot.Arming{Host: u.name()}
 	for range u.count() {
 		var m pxepilot.MAC
@@ -130,12 +135,14 @@ func (u *unpacker) arming() pxepilot.Arming {
 	a.Entry = u.signed()
 	a.Configuration = u.word()
 	a.Then = u.word()
+	a.DropUncovered = u.flag()
 	a.OnTimeout = pxepilot.OnTimeout(u.word())
 	a.Within = time.Duration(u.signed())
 	a.Armed = u.moment()
-	a.Deadline = pxepilot.Deadline{Boot: u.word(), Since: time.Duration(u.signed()), Wall: u.moment()}
+	a.Deadline = pxepilot.Moment{Boot: u.word(), Since: time.Duration(u.signed()), Wall: u.moment()}
 	a.Suspended = u.word()
-	if u.number() == 1 {
+	a.Finished = u.moment()
+	if u.flag() {
 		a.Failure = &pxepilot.Failure{At: u.moment(), Reason: u.word(), Entry: u.signed()}
 	}
 	return a
@@ -155,7 +162,7 @@ func (f *facts) add(blob []byte) error {
 		case factDisarmed:
 			delete(f.armings, u.name())
 		case factArmed:
-			a := u.arming()
+			a := u.oneShot()
 			f.armings[a.Host] = a
 			f.generation = max(f.generation, a.Generation)
 		case factGeneration:

@@ -50,7 +50,7 @@ func FuzzFacts(f *testing.F) {
 	f.Add(unsealed(packFacts(deed(3))), []byte{})
 	f.Add(unsealed(packFacts(&pxepilot.Record{
 		Disarmed: []string{"h1"},
-		Armed:    []pxepilot.Arming{{Host: "h2", MACs: []pxepilot.MAC{{1}, {2}}, Failure: &pxepilot.Failure{At: at, Reason: "no disk", Entry: 7}}},
+		Armed:    []pxepilot.Arming{{Host: "h2", MACs: []pxepilot.MAC{{1}, {2}}, DropUncovered: true, Finished: at, Failure: &pxepilot.Failure{At: at, Reason: "no disk", Entry: 7}}},
 		Contents: map[string]string{"a\x00grub": "00"},
 	})), []byte{factGeneration, 9})
 	f.Fuzz(func(t *testing.T, first, second []byte) {

@@ -19,8 +19,26 @@ func packHosts(hosts []pxepilot.Switch) []byte {
 		p.boot(h.Before)
 		p.boot(h.After)
 		p.word(string(h.Result))
+		p.begun(h.Armed)
+		p.begun(h.Ended)
 	}
 	return p.seal()
+}
+
+// begun packs an arming that may be none.
+func (p *packer) begun(a *pxepilot.Arming) {
+	p.flag(a != nil)
+	if a != nil {
+		p.oneShot(a)
+	}
+}
+
+func (u *unpacker) begun() *pxepilot.Arming {
+	if !u.flag() {
+		return nil
+	}
+	a := u.oneShot()
+	return &a
 }
 
 // unpackHosts reads it: all of them, or at most so many, where the host that is
@@ -51,7 +69,11 @@ func unpackHosts(blob []byte, host string, most int) ([]pxepilot.Switch, error) 
 
 // change is what became of the host whose name was read.
 func (u *unpacker) change() pxepilot.Switch {
-	return pxepilot.Switch{Host: string(u.last), Before: u.boot(), After: u.boot(), Result: pxepilot.Result(u.word())}
+	host := string(u.last) // before another name is read
+	return pxepilot.Switch{
+		Host: host, Before: u.boot(), After: u.boot(), Result: pxepilot.Result(u.word()),
+		Armed: u.begun(), Ended: u.begun(),
+	}
 }
 
 // pass reads over that: where one host of thousands is asked for, the others need
@@ -63,6 +85,8 @@ func (u *unpacker) pass() {
 		u.raw()
 	}
 	u.word()
+	u.begun()
+	u.begun()
 }
 
 func (p *packer) boot(b pxepilot.Boot) {

@@ -58,7 +58,7 @@ func TestOneShot(t *testing.T) {
 	armed := pxepilot.Arming{
 		Host: "h1", MACs: []pxepilot.MAC{{2, 0, 0, 0, 0, 1}}, Generation: 4, Configuration: "ubuntu", Then: "local",
 		OnTimeout: pxepilot.SwitchOnTimeout, Within: pxepilot.DefaultWithin, Armed: at,
-		Deadline: pxepilot.Deadline{Boot: "b1", Since: time.Hour, Wall: at.Add(pxepilot.DefaultWithin)},
+		Deadline: pxepilot.Moment{Boot: "b1", Since: time.Hour, Wall: at.Add(pxepilot.DefaultWithin)},
 	}
 
 	r := &pxepilot.Record{New: []*pxepilot.Entry{deploy}, Armed: []pxepilot.Arming{armed}}

@@ -58,7 +58,7 @@ func deed(n int64) *pxepilot.Record {
 	host := e.Hosts[0].Host
 	r := &pxepilot.Record{
 		New:      []*pxepilot.Entry{e},
-		Armed:    []pxepilot.Arming{{Host: host, Generation: uint64(n), Then: "local", Armed: at, Deadline: pxepilot.Deadline{Wall: at}}},
+		Armed:    []pxepilot.Arming{{Host: host, Generation: uint64(n), Then: "local", Armed: at, Deadline: pxepilot.Moment{Wall: at}}},
 		Known:    map[string]pxepilot.Boot{},
 		Contents: map[string]string{"ubuntu\x00grub": fmt.Sprintf("%04x", n)},
 	}

@@ -39,6 +39,14 @@ func (p *packer) number(n uint64) { p.data = binary.AppendUvarint(p.data, n) }
 
 func (p *packer) signed(n int64) { p.data = binary.AppendVarint(p.data, n) }
 
+func (p *packer) flag(is bool) {
+	n := uint64(0)
+	if is {
+		n = 1
+	}
+	p.number(n)
+}
+
 func (p *packer) text(s string) {
 	p.number(uint64(len(s)))
 	p.data = append(p.data, s...)
@@ -151,6 +159,14 @@ func (u *unpacker) number() uint64 {
 func (u *unpacker) signed() int64 {
 	n := u.number()
 	return int64(n>>1) ^ -int64(n&1)
+}
+
+func (u *unpacker) flag() bool {
+	n := u.number()
+	if n > 1 {
+		u.fail()
+	}
+	return n == 1
 }
 
 // count is a number of things, each of which takes a byte at least.

@@ -27,9 +27,40 @@ var (
 	boots   = rapid.Custom(func(t *rapid.T) pxepilot.Boot {
 		return pxepilot.Boot{State: states.Draw(t, "state"), Configuration: words.Draw(t, "configuration"), Digest: digests.Draw(t, "digest")}
 	})
+	armings = rapid.Custom(func(t *rapid.T) pxepilot.Arming {
+		a := pxepilot.Arming{
+			Host:          hostNames.Draw(t, "host"),
+			Generation:    rapid.OneOf(rapid.Uint64Range(0, 99), rapid.Just(uint64(math.MaxUint64))).Draw(t, "generation"),
+			Entry:         rapid.Int64Range(0, 5).Draw(t, "entry"),
+			Configuration: words.Draw(t, "configuration"),
+			Then:          words.Draw(t, "then"),
+			OnTimeout:     rapid.SampledFrom([]pxepilot.OnTimeout{pxepilot.SwitchOnTimeout, pxepilot.KeepOnTimeout}).Draw(t, "on timeout"),
+			Within:        time.Duration(rapid.Int64().Draw(t, "within")),
+			Armed:         moments.Draw(t, "armed"),
+			Deadline:      pxepilot.Moment{Boot: words.Draw(t, "boot"), Since: time.Duration(rapid.Int64().Draw(t, "since")), Wall: moments.Draw(t, "wall")},
+			Suspended:     words.Draw(t, "suspended"),
+			DropUncovered: rapid.Bool().Draw(t, "drop uncovered"),
+			Finished:      moments.Draw(t, "finished"),
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "MACs") {
+			a.MACs = append(a.MACs, pxepilot.MAC(rapid.SliceOfN(rapid.Byte(), 6, 6).Draw(t, "MAC")))
+		}
+		if rapid.Bool().Draw(t, "failed") {
+			a.Failure = &pxepilot.Failure{At: moments.Draw(t, "failure"), Reason: words.Draw(t, "reason"), Entry: rapid.Int64Range(0, 5).Draw(t, "told")}
+		}
+		return a
+	})
+	maybeArmings = rapid.Custom(func(t *rapid.T) *pxepilot.Arming {
+		if rapid.IntRange(0, 3).Draw(t, "one") > 0 {
+			return nil
+		}
+		a := armings.Draw(t, "arming")
+		return &a
+	})
 	switches = rapid.Custom(func(t *rapid.T) pxepilot.Switch {
 		return pxepilot.Switch{
 			Host: hostNames.Draw(t, "host"), Before: boots.Draw(t, "before"), After: boots.Draw(t, "after"), Result: results.Draw(t, "result"),
+			Armed: maybeArmings.Draw(t, "armed"), Ended: maybeArmings.Draw(t, "ended"),
 		}
 	})
 	entries = rapid.Custom(func(t *rapid.T) *pxepilot.Entry {
@@ -56,27 +87,6 @@ var (
 			e.Hosts = nil
 		}
 		return e
-	})
-	armings = rapid.Custom(func(t *rapid.T) pxepilot.Arming {
-		a := pxepilot.Arming{
-			Host:          hostNames.Draw(t, "host"),
-			Generation:    rapid.OneOf(rapid.Uint64Range(0, 99), rapid.Just(uint64(math.MaxUint64))).Draw(t, "generation"),
-			Entry:         rapid.Int64Range(0, 5).Draw(t, "entry"),
-			Configuration: words.Draw(t, "configuration"),
-			Then:          words.Draw(t, "then"),
-			OnTimeout:     rapid.SampledFrom([]pxepilot.OnTimeout{pxepilot.SwitchOnTimeout, pxepilot.KeepOnTimeout}).Draw(t, "on timeout"),
-			Within:        time.Duration(rapid.Int64().Draw(t, "within")),
-			Armed:         moments.Draw(t, "armed"),
-			Deadline:      pxepilot.Deadline{Boot: words.Draw(t, "boot"), Since: time.Duration(rapid.Int64().Draw(t, "since")), Wall: moments.Draw(t, "wall")},
-			Suspended:     words.Draw(t, "suspended"),
-		}
-		for range rapid.IntRange(0, 3).Draw(t, "MACs") {
-			a.MACs = append(a.MACs, pxepilot.MAC(rapid.SliceOfN(rapid.Byte(), 6, 6).Draw(t, "MAC")))
-		}
-		if rapid.Bool().Draw(t, "failed") {
-			a.Failure = &pxepilot.Failure{At: moments.Draw(t, "failure"), Reason: words.Draw(t, "reason"), Entry: rapid.Int64Range(0, 5).Draw(t, "told")}
-		}
-		return a
 	})
 )
 

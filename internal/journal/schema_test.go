@@ -24,16 +24,20 @@ func goldenModel(write func(*pxepilot.Record)) {
 	for n := range int64(9) {
 		write(deed(n + 1))
 	}
+	armed := pxepilot.Arming{
+		Host: "h9", MACs: []pxepilot.MAC{{2, 0, 0, 0, 0, 9}}, Generation: 77, Entry: 9, Configuration: "ubuntu", Then: "local", DropUncovered: true,
+		OnTimeout: pxepilot.KeepOnTimeout, Within: pxepilot.DefaultWithin, Armed: at, Deadline: pxepilot.Moment{Boot: "b", Since: 5, Wall: at},
+		Suspended: "it is gone", Failure: &pxepilot.Failure{At: at, Reason: "no disk", Entry: 8},
+	}
+	begun := armed
+	begun.Failure = &pxepilot.Failure{At: at, Reason: "no disk"}
 	write(&pxepilot.Record{
 		New: []*pxepilot.Entry{{
 			At: at, What: pxepilot.Failed, Actor: "host h9", From: "10.0.0.9", Of: "ubuntu", Why: "no disk", Result: pxepilot.Done, Undoes: 3, Loud: true,
-			Log: "sda: none\nsdb: none\n", Hosts: []pxepilot.Switch{{Host: "h9", Before: pxepilot.Boot{State: pxepilot.Configured, Configuration: "ubuntu", Digest: "0123"}, Result: pxepilot.Unclear}},
+			Log: "sda: none\nsdb: none\n", Hosts: []pxepilot.Switch{{Host: "h9", Before: pxepilot.Boot{State: pxepilot.Configured, Configuration: "ubuntu", Digest: "0123"}, Result: pxepilot.Unclear,
+				Armed: &armed, Ended: &pxepilot.Arming{Host: "h9", Generation: 76, Then: "local", Finished: at}}},
 		}},
-		Armed: []pxepilot.Arming{{
-			Host: "h9", MACs: []pxepilot.MAC{{2, 0, 0, 0, 0, 9}}, Generation: 77, Entry: 9, Configuration: "ubuntu", Then: "local", OnTimeout: pxepilot.KeepOnTimeout,
-			Within: pxepilot.DefaultWithin, Armed: at, Deadline: pxepilot.Deadline{Boot: "b", Since: 5, Wall: at}, Suspended: "it is gone",
-			Failure: &pxepilot.Failure{At: at, Reason: "no disk"},
-		}},
+		Armed:    []pxepilot.Arming{begun},
 		Known:    map[string]pxepilot.Boot{"h1": {}},
 		Contents: map[string]string{"local\x00grub": "beef"},
 	})

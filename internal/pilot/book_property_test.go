@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -18,7 +19,7 @@ import (
 func TestNothingIsLost(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		hosts := []string{"a", "b", "c"}
-		s := newBookSite(t, hosts...)
+		s := newOnceSite(t, hosts...)
 		acknowledged := map[int64]string{}
 		full := pxepilot.Errorf(pxepilot.Unavailable, "full")
 		configurations := rapid.SampledFrom([]string{"local", "ubuntu", "debian"})
@@ -77,6 +78,38 @@ func TestNothingIsLost(t *testing.T) {
 				u := Undo{Force: rapid.Bool().Draw(r, "force"), Entry: rapid.Int64Range(0, int64(len(s.journal.entries))).Draw(r, "entry")}
 				try(fmt.Sprintf("undo %+v", u), func() (*Outcome, error) { return s.Undo(t.Context(), u) })
 			},
+			"deploy once": func(r *rapid.T) {
+				c, on := rapid.SampledFrom([]string{"ubuntu", "debian"}).Draw(r, "configuration"), some.Draw(r, "hosts")
+				try(fmt.Sprintf("deploy %s once %q", c, on), func() (*Outcome, error) { return s.once(c, Once{Then: "local"}, on...) })
+			},
+			"done": func(r *rapid.T) {
+				on, generation := host.Draw(r, "host"), rapid.Uint64Range(0, 4).Draw(r, "generation")
+				armed := s.Armings().Of(on)
+				strike()
+				var err error
+				if crashes(func() { err = s.done(on, generation) }) {
+					calm()
+					s.start()
+				} else if err == nil {
+					if now := s.Armings().Of(on); armed.Arming != nil && now.Arming != nil && now.Generation == armed.Generation {
+						r.Fatalf("host %s was told that it is done, and is still armed", on)
+					}
+				}
+				calm()
+			},
+			"time passes": func(r *rapid.T) {
+				s.clock.pass(rapid.SampledFrom([]time.Duration{time.Second, time.Hour, 4 * time.Hour}).Draw(r, "time"))
+				if rapid.IntRange(0, 4).Draw(r, "reboot") == 0 {
+					s.clock.reboot(fmt.Sprint("boot ", s.clock.now.Wall))
+					s.start()
+				}
+				strike()
+				if crashes(func() { s.tick() }) {
+					calm()
+					s.start()
+				}
+				calm()
+			},
 			"a hand": func(r *rapid.T) {
 				s.root.put(host.Draw(r, "host"), rapid.SampledFrom([]string{"", "local", "ubuntu", "file", "nowhere"}).Draw(r, "text"))
 			},
@@ -91,7 +124,8 @@ func TestNothingIsLost(t *testing.T) {
 			"a restart": func(*rapid.T) { s.start() },
 			"": func(r *rapid.T) {
 				s.look()
-				replays(r, s, hosts)
+				replays(r, s.bookSite, hosts)
+				rearms(r, s)
 				for id, what := range acknowledged {
 					if id < 1 || id > int64(len(s.journal.entries)) || s.journal.entries[id-1].Result != pxepilot.Done {
 						r.Fatalf("%s was acknowledged as entry %d:\n%q", what, id, s.journal.told())
@@ -129,6 +163,45 @@ func replays(r *rapid.T, s *bookSite, hosts []string) {
 	for i := range view.Hosts {
 		if h := view.Hosts[i].Host.Name; !alike(bootOf(&view.Hosts[i]), is[h]) {
 			r.Fatalf("host %s is %s, but the journal says %s:\n%q", h, said(bootOf(&view.Hosts[i])), said(is[h]), s.journal.told())
+		}
+	}
+}
+
+// rearms looks whether the journal leads to what is armed, and that nothing else is
+// booted once.
+func rearms(r *rapid.T, s *onceSite) {
+	is := map[string]uint64{}
+	for i := range s.journal.entries {
+		for _, h := range s.journal.entries[i].Hosts {
+			came := cameOf(&s.journal.entries[i], &h)
+			if h.Ended != nil {
+				if is[h.Host] != h.Ended.Generation {
+					r.Fatalf("generation %d of host %s ends twice, or never began:\n%q", h.Ended.Generation, h.Host, s.journal.told())
+				}
+				delete(is, h.Host)
+			}
+			if h.Armed != nil && (came == pxepilot.Done || came == pxepilot.Unclear) {
+				is[h.Host] = h.Armed.Generation
+			}
+		}
+	}
+	v := s.Armings()
+	for host, generation := range is {
+		if a := v.Of(host); a.Arming == nil || a.Generation != generation {
+			r.Fatalf("host %s is armed with %d by the journal, and is %+v:\n%q", host, generation, a.Arming, s.journal.told())
+		}
+	}
+	if len(v.Armings) != len(is) || len(s.journal.armings) != len(is) {
+		r.Fatalf("%d are armed, %d by the facts, %d by the entries:\n%q", len(v.Armings), len(s.journal.armings), len(is), s.journal.told())
+	}
+	view, err := s.root.View(s.t.Context(), s.root.inv)
+	if err != nil {
+		r.Fatal(err)
+	}
+	for _, host := range v.Hosts() {
+		a, boot := v.Of(host), bootOf(view.Of(s.root.inv.ByName(host)))
+		if boot.Configuration != a.Configuration && boot.State == pxepilot.Configured {
+			r.Fatalf("host %s is armed for %s and boots %s:\n%q", host, a.Configuration, boot.Configuration, s.journal.told())
 		}
 	}
 }

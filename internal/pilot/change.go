@@ -13,6 +13,7 @@ import (
 type HostRef struct {
 	Name, MAC string
 	Reboot    bool // deploy only: have it boot over the network at once
+	Once      Once // deploy only
 }
 
 // A Change is a request to change what hosts boot. All of it is done, or
@@ -28,7 +29,8 @@ type Change struct {
 	Force         bool // keep a regular file that is in the way under another name, and go on
 	AllAtOnce     bool // reboot more than MaxReboots hosts
 	By            Actor
-	Verify        *bool // deploy only: see what the TFTP servers give before any host is rebooted; nil for what the site says
+	Speaker       func(context.Context) *pxepilot.Host // who asks by the connection, nil where nobody can tell; nil for nobody
+	Verify        *bool                                // deploy only: see what the TFTP servers give before any host is rebooted; nil for what the site says
 }
 
 // An Outcome is what a Change did, or would do.
@@ -54,7 +56,22 @@ type Result struct {
 	Unserved      error    // where Verified: why machines do not get what was deployed from each of them, or nil
 	Warnings      []string // where Verified: what may change what its machine gets and is not known here, a sentence each
 	Rebooted      bool
-	Problem       error // why it was not rebooted that should be, or what to know about its reboot; nil for nothing
+	Armed         *pxepilot.Arming // nil where it boots that for good
+	Problem       error            // why it was not rebooted that should be, or what to know about its reboot; nil for nothing
+}
+
+// is notes what came of switching links.
+func (o *Outcome) is(done switching) {
+	o.Steps, o.Entry, o.Unrecorded = done.steps, done.entry, done.unrecorded
+	armed := map[string]*pxepilot.Arming{}
+	for i := range done.hosts {
+		if s := &done.hosts[i]; s.Armed != nil {
+			armed[s.Host] = s.Armed
+		}
+	}
+	for i := range o.Hosts {
+		o.Hosts[i].Armed = armed[o.Hosts[i].Host]
+	}
 }
 
 // Change checks a request against the rules and carries it out. Once all links
@@ -75,6 +92,9 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	if err := checkReboots(c); err != nil {
 		return nil, err
 	}
+	if err := c.checkOnce(site); err != nil {
+		return nil, err
+	}
 	verify, err := c.verify(site)
 	if err != nil {
 		return nil, err
@@ -85,28 +105,35 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	defer cancel()
 	var out Outcome
 	var deployed pxepilot.Configuration
-	done, err := p.switchLinks(asked, site, c.DryRun, c.entry(), func(view *pxepilot.View) ([]pxepilot.Move, error) {
-		var moves []pxepilot.Move
+	e, ended := p.entryOf(ctx, c, hosts)
+	done, err := p.switchLinks(asked, site, c.DryRun, e, func(view *pxepilot.View) (plan, error) {
+		var plan plan
 		deployed, _ = view.Configuration(c.Configuration)
-		moves, out.Hosts, err = decide(view, hosts, c)
-		return moves, err
+		plan, out.Hosts, err = decide(site, view, hosts, c)
+		return plan, err
 	})
 	if err != nil {
-		return nil, err
+		return nil, p.unfinished(ended, e, err)
 	}
-	out.Steps, out.Entry, out.Unrecorded = done.steps, done.entry, done.unrecorded
+	out.is(done)
 	if c.DryRun {
 		return &out, nil
 	}
 	if out.AfterSwitch = p.afterSwitch(ctx, site); out.AfterSwitch != nil {
 		unpushed(hosts, c, out.Hosts)
-		return &out, nil
+	} else {
+		if verify {
+			p.verify(context.WithoutCancel(ctx), site, hosts, deployed, out.Hosts)
+		}
+		p.reboot(ctx, hosts, c, out.Hosts)
 	}
-	if verify {
-		p.verify(context.WithoutCancel(ctx), site, hosts, deployed, out.Hosts)
-	}
-	p.reboot(ctx, hosts, c, out.Hosts)
+	p.putBack(ctx, site, c, done, &out)
 	return &out, nil
+}
+
+// thenNotFound says that nothing is there that could come then.
+func thenNotFound(view *pxepilot.View, configuration, then string) error {
+	return pxepilot.Errorf(pxepilot.NotFound, "what comes then: %v (for deploys of %s)", configurationNotFound(view, then), pxepilot.Quote(configuration))
 }
 
 // entry is what the journal tells of a change.
@@ -175,25 +202,39 @@ func find(inv *pxepilot.Inventory, ref HostRef, at int) (*pxepilot.Host, error) 
 
 // decide applies the rules to each host and returns what is to be done. Without
 // SkipRefused one refused host refuses all.
-func decide(view *pxepilot.View, hosts []*pxepilot.Host, c Change) ([]pxepilot.Move, []Result, error) {
+func decide(site *Site, view *pxepilot.View, hosts []*pxepilot.Host, c Change) (plan, []Result, error) {
 	var configuration pxepilot.Configuration
 	if c.Want == pxepilot.Deploy {
 		var ok bool
 		if configuration, ok = view.Configuration(c.Configuration); !ok {
-			return nil, nil, configurationNotFound(view, c.Configuration)
+			return plan{}, nil, configurationNotFound(view, c.Configuration)
 		}
 	}
-	moves := make([]pxepilot.Move, 0, len(hosts))
+	decided := plan{moves: make([]pxepilot.Move, 0, len(hosts))}
 	results := make([]Result, 0, len(hosts))
 	var refused []error
-	for _, h := range hosts {
+	for i, h := range hosts {
 		status := view.Of(h)
-		if err := refuse(status, configuration, c); err != nil {
+		err := refuse(status, configuration, c)
+		var armed *pxepilot.Arming
+		if c.Want == pxepilot.Deploy {
+			if once := site.once(c.Configuration, c.Hosts[i].Once); once != nil {
+				then, there := view.Configuration(once.Then)
+				if !there {
+					return plan{}, nil, thenNotFound(view, c.Configuration, once.Then)
+				}
+				armed = once.arming(h, c.Configuration, c.DropUncovered)
+				if err == nil {
+					err = refuseThen(status, then, c.DropUncovered)
+				}
+			}
+		}
+		if err != nil {
 			refused = append(refused, err)
 			results = append(results, Result{Host: h.Name, Refused: err})
 			continue
 		}
-		moves = append(moves, pxepilot.Move{Host: h, Want: c.Want, Configuration: c.Configuration})
+		decided.add(pxepilot.Move{Host: h, Want: c.Want, Configuration: c.Configuration}, armed)
 		r := Result{Host: h.Name}
 		switch c.Want {
 		case pxepilot.Deploy:
@@ -203,10 +244,10 @@ func decide(view *pxepilot.View, hosts []*pxepilot.Host, c Change) ([]pxepilot.M
 		}
 		results = append(results, r)
 	}
-	if len(refused) > 0 && (!c.SkipRefused || len(moves) == 0) {
-		return nil, nil, join(refused)
+	if len(refused) > 0 && (!c.SkipRefused || len(decided.moves) == 0) {
+		return plan{}, nil, join(refused)
 	}
-	return moves, results, nil
+	return decided, results, nil
 }
 
 // refuse says why a host must not be changed as asked, or nil.
@@ -229,6 +270,12 @@ func refuse(s *pxepilot.HostStatus, configuration pxepilot.Configuration, c Chan
 	if c.Want != pxepilot.Deploy {
 		return nil
 	}
+	return refuseUncovered(s, configuration, c.DropUncovered)
+}
+
+// refuseUncovered says which loaders of a host would fall to their default by a
+// configuration.
+func refuseUncovered(s *pxepilot.HostStatus, configuration pxepilot.Configuration, dropUncovered bool) error {
 	var covered, uncovered []string
 	for _, b := range loaders(s) {
 		if configuration.Covers(b) {
@@ -243,7 +290,7 @@ func refuse(s *pxepilot.HostStatus, configuration pxepilot.Configuration, c Chan
 	case len(covered) == 0:
 		return pxepilot.Errorf(pxepilot.Conflict, "host %s: configuration %s has no variant for any of its loaders (%s)",
 			pxepilot.Quote(s.Host.Name), pxepilot.Quote(configuration.Name), strings.Join(uncovered, ", "))
-	case c.DropUncovered:
+	case dropUncovered:
 		return nil
 	}
 	return pxepilot.Errorf(pxepilot.Conflict,

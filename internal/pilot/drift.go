@@ -2,6 +2,7 @@ package pilot
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -125,8 +126,13 @@ func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func(
 			continue // what it says is what it said when its links were set
 		}
 		if known && touched(before, now[i]) {
-			hand.Hosts = append(hand.Hosts, pxepilot.Switch{Host: host, Before: before, After: now[i]})
-			hand.Loud = hand.Loud || unsettled(now[i])
+			s := pxepilot.Switch{Host: host, Before: before, After: now[i]}
+			if a := b.armedAfter(record, host); a != nil && movedOff(a, now[i]) {
+				s.Ended = a
+				disarm(record, host)
+			}
+			hand.Hosts = append(hand.Hosts, s)
+			hand.Loud = hand.Loud || unsettled(now[i]) || s.Ended != nil
 		}
 		record.Known[host] = now[i]
 	}
@@ -137,14 +143,24 @@ func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func(
 			}
 		}
 	}
+	b.suspensions(record, view.Inventory)
 	if len(hand.Hosts) > 0 {
 		hand.Of, hand.Count = common(hand.Hosts), len(hand.Hosts)
+		if slices.ContainsFunc(hand.Hosts, func(s pxepilot.Switch) bool { return s.Ended != nil }) {
+			hand.Why = because(hand.Why, "which ends what was to boot once: nothing of it is switched back")
+		}
 		record.New = append(record.New, hand)
 	}
 	return record, func() {
 		b.pending, b.began = nil, true
 		b.last.clean = b.last.view == view
 	}
+}
+
+// movedOff says whether what a host boots is no longer what it is armed for. Who
+// changes that by hand decides, and is not overruled later.
+func movedOff(a *pxepilot.Arming, now pxepilot.Boot) bool {
+	return now.Configuration != a.Configuration
 }
 
 // unsettled says whether somebody should look after a host.

@@ -17,6 +17,8 @@ type fakeJournal struct {
 	entries  []pxepilot.Entry
 	known    map[string]pxepilot.Boot
 	contents map[string]string
+	armings  map[string]pxepilot.Arming
+	last     uint64 // generation
 	writes   int
 
 	fails      error           // of every call
@@ -25,7 +27,7 @@ type fakeJournal struct {
 }
 
 func newFakeJournal() *fakeJournal {
-	return &fakeJournal{known: map[string]pxepilot.Boot{}, contents: map[string]string{}}
+	return &fakeJournal{known: map[string]pxepilot.Boot{}, contents: map[string]string{}, armings: map[string]pxepilot.Arming{}}
 }
 
 func (j *fakeJournal) Write(_ context.Context, r *pxepilot.Record) error {
@@ -47,6 +49,24 @@ func (j *fakeJournal) Write(_ context.Context, r *pxepilot.Record) error {
 			return fmt.Errorf("entry %d is finished twice", e.ID)
 		}
 		j.entries[e.ID-1] = copied(e)
+	}
+	for _, host := range r.Disarmed {
+		delete(j.armings, host)
+	}
+	for i := range r.Armed {
+		a := &r.Armed[i]
+		for _, e := range r.New {
+			if slices.ContainsFunc(e.Hosts, func(s pxepilot.Switch) bool { return s.Host == a.Host }) {
+				if a.Entry == 0 {
+					a.Entry = e.ID
+				}
+				if a.Failure != nil && a.Failure.Entry == 0 {
+					a.Failure.Entry = e.ID
+				}
+			}
+		}
+		j.armings[a.Host] = *a
+		j.last = max(j.last, a.Generation)
 	}
 	maps.Copy(j.known, r.Known)
 	maps.DeleteFunc(j.known, func(_ string, b pxepilot.Boot) bool { return b == pxepilot.Boot{} })
@@ -70,13 +90,19 @@ func (j *fakeJournal) Entries(_ context.Context, q pxepilot.Question) ([]pxepilo
 		about := slices.ContainsFunc(e.Hosts, func(s pxepilot.Switch) bool { return s.Host == q.Host })
 		if (q.ID == 0 || e.ID == q.ID) && (q.Host == "" || about) && (q.Before == 0 || e.ID < q.Before) && (q.Most == 0 || len(found) < q.Most) {
 			found = append(found, copied(&e))
+			if last := &found[len(found)-1]; q.Hosts == 1 {
+				last.Hosts = slices.DeleteFunc(last.Hosts, func(s pxepilot.Switch) bool { return s.Host != q.Host })
+			}
 		}
 	}
 	return found, j.fails
 }
 
 func (j *fakeJournal) Remember(context.Context) (*pxepilot.Memory, error) {
-	m := &pxepilot.Memory{Known: maps.Clone(j.known), Contents: maps.Clone(j.contents)}
+	m := &pxepilot.Memory{Known: maps.Clone(j.known), Contents: maps.Clone(j.contents), Generation: j.last}
+	for _, host := range slices.Sorted(maps.Keys(j.armings)) {
+		m.Armings = append(m.Armings, j.armings[host])
+	}
 	for i := range j.entries {
 		if j.entries[i].Result == pxepilot.UnderWay {
 			e := copied(&j.entries[i])
@@ -96,6 +122,12 @@ func (j *fakeJournal) told() []string {
 			line += fmt.Sprintf(", %s %s>%s", s.Host, said(s.Before), said(s.After))
 			if s.Result != "" {
 				line += " " + string(s.Result)
+			}
+			if s.Armed != nil {
+				line += fmt.Sprintf(" +%d", s.Armed.Generation)
+			}
+			if s.Ended != nil {
+				line += fmt.Sprintf(" -%d", s.Ended.Generation)
 			}
 		}
 		for _, more := range []string{e.Why, e.Error} {
@@ -134,6 +166,7 @@ type linkRoot struct {
 	beforeStep func(int) error // may fail or panic
 	stuck      bool            // what was done cannot be undone
 	fails      error
+	rules      map[string]pxepilot.Rule
 }
 
 func linkPath(loader string, m pxepilot.MAC) string { return loader + "/" + m.String() }
@@ -168,7 +201,7 @@ func (r *linkRoot) describe(names ...string) {
 }
 
 func (r *linkRoot) site() *Site {
-	return &Site{Inventory: r.inv, Root: r, Texts: r, Recover: r.Recover, Bootloaders: []pxepilot.Bootloader{{Name: "pxelinux"}, {Name: "grub"}}, Declared: true}
+	return &Site{Inventory: r.inv, Root: r, Texts: r, Recover: r.Recover, Bootloaders: []pxepilot.Bootloader{{Name: "pxelinux"}, {Name: "grub"}}, Declared: true, Rules: r.rules}
 }
 
 // put is what somebody does by hand to the first link of a host.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -36,8 +37,10 @@ type Actor struct {
 type book struct {
 	journal  Journal
 	required func() bool // what cannot be written is not done
-	now      func() time.Time
+	clock    func() pxepilot.Moment
 	log      *slog.Logger
+	view     atomic.Pointer[armedView] // armings, for those who do not wait
+	rearmed  chan struct{}             // wakes the timer
 
 	mu         sync.Mutex // guards what follows
 	remembered bool
@@ -45,11 +48,14 @@ type book struct {
 	watched    bool // likewise of contents
 	known      map[string]pxepilot.Boot
 	contents   map[string]string
+	armings    *pxepilot.ArmedView
+	generation uint64            // the last one
 	pending    []*pxepilot.Entry // were under way when an earlier server ended
 	owed       pxepilot.Record   // what could not be written; it is with the next record that can
 	last       seen
 	changing   map[string]string // contents that the last look saw, and that the next one has to agree with
 	said       map[string]string // by matter: the last complaint in the log
+	refusals   allowance         // for entries of callbacks that change nothing
 }
 
 // maxOwed is how many entries wait at most for a journal that cannot be written.
@@ -60,19 +66,35 @@ func newBook(o Options) *book {
 	if o.Journal == nil {
 		return nil
 	}
-	b := &book{journal: o.Journal, required: o.Required, now: o.Now, log: o.Log, said: map[string]string{}}
+	b := &book{
+		journal: o.Journal, required: o.Required, clock: o.Clock, log: o.Log, rearmed: make(chan struct{}, 1),
+		said: map[string]string{}, armings: &pxepilot.ArmedView{},
+	}
+	if b.clock == nil {
+		b.clock = sinceNow()
+	}
+	b.view.Store(armedAt(nil, b.clock()))
 	b.forget()
 	if b.required == nil {
 		b.required = func() bool { return true }
-	}
-	if b.now == nil {
-		b.now = time.Now
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
 	return b
 }
+
+// sinceNow is a clock that counts from now on, for who has no better one.
+func sinceNow() func() pxepilot.Moment {
+	began := time.Now()
+	return func() pxepilot.Moment {
+		now := time.Now()
+		return pxepilot.Moment{Boot: began.String(), Since: now.Sub(began), Wall: now}
+	}
+}
+
+// now is the time of entries.
+func (b *book) now() time.Time { return b.clock().Wall }
 
 func (b *book) forget() {
 	b.known, b.contents = map[string]pxepilot.Boot{}, map[string]string{}
@@ -89,8 +111,19 @@ func (b *book) remember(ctx context.Context) error {
 		return err
 	}
 	b.forget()
-	b.keep(&pxepilot.Record{Known: m.Known, Contents: m.Contents})
+	b.generation = max(b.generation, m.Generation)
+	// What was armed in another boot of this machine is counted on in this one.
+	now, anchored := b.clock(), &pxepilot.Record{}
+	for i, a := range m.Armings {
+		if a.Deadline.Boot == now.Boot || replaced(a.Host, &b.owed) {
+			continue
+		}
+		m.Armings[i] = a.Anchored(now)
+		anchored.Armed = append(anchored.Armed, m.Armings[i])
+	}
+	b.keep(&pxepilot.Record{Known: m.Known, Contents: m.Contents, Armed: m.Armings})
 	b.keep(&b.owed)
+	b.owed = after(*anchored, &b.owed)
 	b.pending = m.UnderWay
 	b.remembered = true
 	return nil
@@ -108,6 +141,7 @@ func (b *book) keep(r *pxepilot.Record) {
 			delete(b.contents, name)
 		}
 	}
+	b.keepArmings(r)
 }
 
 // write writes a record, after what is owed.
@@ -127,7 +161,7 @@ func (b *book) write(ctx context.Context, r *pxepilot.Record) error {
 		return err
 	}
 	b.owed = pxepilot.Record{}
-	b.keep(r)
+	b.keep(all) // which knows by now the IDs of its entries
 	b.saidOf("journal", nil)
 	b.tell(r)
 	return nil

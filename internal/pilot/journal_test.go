@@ -70,7 +70,7 @@ func (s *bookSite) boots(want string) {
 func TestChangesAreWrittenDown(t *testing.T) {
 	s := newBookSite(t, "a", "b", "c")
 	now := time.Date(2026, 11, 6, 17, 30, 0, 0, time.UTC)
-	s.book.now = func() time.Time { return now }
+	s.book.clock = func() pxepilot.Moment { return pxepilot.Moment{Wall: now} }
 	if out := s.must("ubuntu", "b", "a"); out.Entry != 1 || out.Unrecorded != nil {
 		t.Errorf("%+v", out)
 	}

@@ -7,13 +7,17 @@
 // what is known, record.go writes a change of ours, before and after, reconcile.go
 // what came of one that was cut off, drift.go and contents.go what others changed.
 // history.go tells it, and undo.go takes it back.
+//
+// A host may be armed: what it boots is meant once. oneshot.go says how a deploy is
+// meant and armings.go what is armed; callback.go hears from machines how it went,
+// expire.go switches those whose time is over, and putback.go those that could not be
+// rebooted.
 package pilot
 
 import (
 	"context"
 	"log/slog"
 	"sync/atomic"
-	"time"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -44,6 +48,7 @@ type Site struct {
 	Servers     []TFTPServer                // that machines boot from; empty where the file names none
 	Verify      bool                        // every deploy that does not say otherwise
 	AfterSwitch func(context.Context) error // what has to be done before machines see a switch; nil for nothing
+	Rules       map[string]pxepilot.Rule    // how deploys of configurations are meant that do not say
 }
 
 // A Pilot answers what every machine will boot next, and changes it.
@@ -67,10 +72,10 @@ type Options struct {
 	Discoverer Discoverer // nil where nothing looks for BMCs
 	Timing     Timing
 
-	Journal  Journal          // nil where nothing is written down
-	Required func() bool      // a change that cannot be written down is not made; nil for always
-	Now      func() time.Time // time.Now unless told
-	Log      *slog.Logger     // of what nobody asked for; nil for none
+	Journal  Journal                // nil where nothing is written down
+	Required func() bool            // a change that cannot be written down is not made; nil for always
+	Clock    func() pxepilot.Moment // counts from when the Pilot was made unless told
+	Log      *slog.Logger           // of what nobody asked for; nil for none
 }
 
 // New makes a Pilot. site returns the current site, and reloadError what was

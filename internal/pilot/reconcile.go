@@ -24,6 +24,7 @@ func (b *book) reconcile(record *pxepilot.Record, view *pxepilot.View) {
 			finished.Error = "the server was cut off, and not every host is as it was, nor every one as it should be"
 			finished.Loud = true
 		}
+		b.settle(record, &finished, func(host string) bool { return replaced(host, &b.owed) })
 		record.Finished = append(record.Finished, &finished)
 		record.Known = merge(record.Known, known)
 	}

@@ -11,34 +11,41 @@ import (
 // A switching is what came of switching links.
 type switching struct {
 	steps      []pxepilot.Step
-	entry      int64 // of the journal; 0 for none
-	unrecorded error // the links were switched, and the journal does not tell yet
+	entry      int64             // of the journal; 0 for none
+	hosts      []pxepilot.Switch // of that entry
+	unrecorded error             // the links were switched, and the journal does not tell yet
 }
 
 // switchLinks has the links changed as decide says, and the journal tell of it: the
 // intent before the first link, the result after the last. e says who, what and
 // why.
 func (p *Pilot) switchLinks(ctx context.Context, site *Site, dryRun bool, e *pxepilot.Entry,
-	decide func(*pxepilot.View) ([]pxepilot.Move, error),
+	decide func(*pxepilot.View) (plan, error),
 ) (switching, error) {
 	if p.book == nil || dryRun {
-		steps, err := site.Root.Change(ctx, site.Inventory, dryRun, decide)
+		steps, err := site.Root.Change(ctx, site.Inventory, dryRun, func(view *pxepilot.View) ([]pxepilot.Move, error) {
+			plan, err := decide(view)
+			if err == nil && !dryRun && plan.arm != nil {
+				err = errUnarmable
+			}
+			return plan.moves, err
+		})
 		return switching{steps: steps}, err
 	}
 	r := recording{book: p.book, site: site, entry: e}
 	defer r.release()
 	steps, err := site.Root.Change(ctx, site.Inventory, false, func(view *pxepilot.View) ([]pxepilot.Move, error) {
-		moves, err := decide(view)
+		plan, err := decide(view)
 		if err != nil {
 			return nil, err
 		}
-		return moves, r.intend(ctx, view, moves)
+		return plan.moves, r.intend(ctx, view, plan)
 	})
 	if !r.intended {
 		return switching{}, err
 	}
 	unrecorded := r.conclude(context.WithoutCancel(ctx), steps, err)
-	return switching{steps, e.ID, unrecorded}, err
+	return switching{steps, e.ID, e.Hosts, unrecorded}, err
 }
 
 // A recording is one change on its way into the journal.
@@ -59,7 +66,7 @@ func (r *recording) release() {
 }
 
 // intend writes what is about to be done, after what was found done by others.
-func (r *recording) intend(ctx context.Context, view *pxepilot.View, moves []pxepilot.Move) error {
+func (r *recording) intend(ctx context.Context, view *pxepilot.View, plan plan) error {
 	b := r.book
 	b.mu.Lock()
 	r.held, r.view = true, view
@@ -71,10 +78,13 @@ func (r *recording) intend(ctx context.Context, view *pxepilot.View, moves []pxe
 	record, settled := b.news(view)
 	e := r.entry
 	e.At = b.now()
-	e.Hosts = make([]pxepilot.Switch, len(moves))
-	for i, m := range moves {
+	e.Hosts = make([]pxepilot.Switch, len(plan.moves))
+	for i, m := range plan.moves {
 		at := view.IndexOf(m.Host)
 		e.Hosts[i] = pxepilot.Switch{Host: m.Host.Name, Before: now[at], After: intended(&view.Hosts[at], m, view)}
+		if a := plan.arm[m.Host.Name]; a != nil {
+			e.Hosts[i].Armed = b.stamp(a)
+		}
 	}
 	e.Count = len(e.Hosts)
 	record.New = append(record.New, e)
@@ -115,6 +125,7 @@ func (r *recording) conclude(ctx context.Context, steps []pxepilot.Step, err err
 		e.Error = pxepilot.ErrorMessage(err)
 		record.Known = r.found(ctx)
 	}
+	b.settle(record, e, nil)
 	if failed := b.write(ctx, record); failed != nil {
 		b.owe(record, failed)
 		if err == nil && b.required() {

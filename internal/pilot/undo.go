@@ -40,15 +40,15 @@ func (p *Pilot) Undo(ctx context.Context, u Undo) (*Outcome, error) {
 	}
 	var out Outcome
 	e := &pxepilot.Entry{What: pxepilot.Undone, Actor: u.By.Name, From: u.By.From, Undoes: undone.ID, Of: of(undone.Hosts)}
-	done, err := p.switchLinks(asked, site, u.DryRun, e, func(view *pxepilot.View) ([]pxepilot.Move, error) {
-		var moves []pxepilot.Move
-		moves, out.Hosts, err = takeBack(view, undone, u.Force)
-		return moves, err
+	done, err := p.switchLinks(asked, site, u.DryRun, e, func(view *pxepilot.View) (plan, error) {
+		var back plan
+		back, out.Hosts, err = takeBack(site, view, undone, u.Force)
+		return back, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	out.Steps, out.Entry, out.Unrecorded = done.steps, done.entry, done.unrecorded
+	out.is(done)
 	if !u.DryRun {
 		if err := p.push(ctx, site); err != nil {
 			out.AfterSwitch = pxepilot.Errorf(pxepilot.Unavailable,
@@ -140,8 +140,8 @@ func notUndoable(e *pxepilot.Entry, host string) error {
 }
 
 // takeBack decides what brings the hosts of an entry back to where they were.
-func takeBack(view *pxepilot.View, e *pxepilot.Entry, force bool) ([]pxepilot.Move, []Result, error) {
-	var moves []pxepilot.Move
+func takeBack(site *Site, view *pxepilot.View, e *pxepilot.Entry, force bool) (plan, []Result, error) {
+	var back plan
 	var results []Result
 	var refused []error
 	var since []string
@@ -159,22 +159,48 @@ func takeBack(view *pxepilot.View, e *pxepilot.Entry, force bool) ([]pxepilot.Mo
 			since = append(since, s.Host)
 		}
 		m, err := backTo(s.Before, status, view, force)
+		var armed *pxepilot.Arming
+		if err == nil {
+			armed, err = onceMore(site, view, status, m, s.Ended)
+		}
 		if err != nil {
 			refused = append(refused, err)
 			continue
 		}
-		moves = append(moves, m)
+		back.add(m, armed)
 		results = append(results, Result{Host: s.Host, Configuration: m.Configuration})
 	}
 	switch {
 	case len(since) > 0 && !force:
-		return nil, nil, movedOn(e, since)
+		return plan{}, nil, movedOn(e, since)
 	case len(refused) > 0:
-		return nil, nil, join(refused)
-	case len(moves) == 0:
-		return nil, nil, results[0].Refused
+		return plan{}, nil, join(refused)
+	case len(back.moves) == 0:
+		return plan{}, nil, results[0].Refused
 	}
-	return moves, results, nil
+	return back, results, nil
+}
+
+// onceMore is how a host is armed that is brought back: as it was before, with all
+// of the time, and else by the rule of its configuration.
+func onceMore(site *Site, view *pxepilot.View, s *pxepilot.HostStatus, m pxepilot.Move, ended *pxepilot.Arming) (*pxepilot.Arming, error) {
+	if m.Want != pxepilot.Deploy {
+		return nil, nil
+	}
+	a := site.ruled(s.Host, m.Configuration, false)
+	if ended != nil && ended.Configuration == m.Configuration {
+		once := Once{Then: ended.Then, Within: ended.Within, OnTimeout: ended.OnTimeout}
+		a = once.arming(s.Host, m.Configuration, ended.DropUncovered)
+	}
+	if a == nil {
+		return nil, nil
+	}
+	then, there := view.Configuration(a.Then)
+	if !there {
+		return nil, pxepilot.Errorf(pxepilot.Conflict, "host %s: it booted %s once, to be switched to %s then, which is no longer there; deploy what is meant",
+			pxepilot.Quote(s.Host.Name), pxepilot.Quote(m.Configuration), pxepilot.Quote(a.Then))
+	}
+	return a, refuseThen(s, then, a.DropUncovered)
 }
 
 // movedOn says which hosts are not where an entry left them.

@@ -1,0 +1,182 @@
+package pilot
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// Armings tells what is armed, at once. The view is the same pointer for as long as
+// nothing of it changed, and nil where no journal is kept.
+func (p *Pilot) Armings() *pxepilot.ArmedView {
+	if p.book == nil {
+		return nil
+	}
+	return p.book.told()
+}
+
+// told is what is armed, by the wall clock as it stands now. Nobody has to wait for
+// it while links are switched.
+func (b *book) told() *pxepilot.ArmedView {
+	last := b.view.Load()
+	now := b.clock()
+	set := now.Wall.Add(-now.Since).Sub(last.epoch) // how far somebody set the clock since
+	if now.Boot == last.boot && set.Abs() < time.Second {
+		return last.view
+	}
+	next := armedAt(last.view.Armings, now)
+	if b.view.CompareAndSwap(last, next) {
+		return next.view
+	}
+	return b.view.Load().view
+}
+
+// An armedView is one with the reading of the clocks that it holds for.
+type armedView struct {
+	view  *pxepilot.ArmedView
+	boot  string
+	epoch time.Time // of that boot, by the wall clock
+}
+
+func armedAt(armings map[string]pxepilot.Armed, now pxepilot.Moment) *armedView {
+	v := &pxepilot.ArmedView{Armings: make(map[string]pxepilot.Armed, len(armings))}
+	for host, a := range armings {
+		a.Until = now.Wall.Add(a.Left(now))
+		v.Armings[host] = a
+	}
+	return &armedView{view: v, boot: now.Boot, epoch: now.Wall.Add(-now.Since)}
+}
+
+// keepArmings notes what a record says of armings, and has the timer look.
+func (b *book) keepArmings(r *pxepilot.Record) {
+	if len(r.Armed)+len(r.Disarmed) == 0 {
+		return
+	}
+	armings := make(map[string]pxepilot.Armed, len(b.armings.Armings)+len(r.Armed))
+	for host, a := range b.armings.Armings {
+		armings[host] = a
+	}
+	for _, host := range r.Disarmed {
+		delete(armings, host)
+	}
+	for _, a := range r.Armed {
+		armings[a.Host] = pxepilot.Armed{Arming: &a}
+		b.generation = max(b.generation, a.Generation)
+	}
+	next := armedAt(armings, b.clock())
+	b.armings = next.view
+	b.view.Store(next)
+	select {
+	case b.rearmed <- struct{}{}:
+	default:
+	}
+}
+
+// suspensions adds to a record which armings wait from now on for somebody to mend
+// the file, and which do no more.
+func (b *book) suspensions(record *pxepilot.Record, inv *pxepilot.Inventory) {
+	for _, host := range b.armings.Hosts() {
+		a := b.armedAfter(record, host)
+		if a == nil {
+			continue
+		}
+		why := estranged(a, inv)
+		if why == a.Suspended {
+			continue
+		}
+		boot := b.known[host]
+		if found, is := record.Known[host]; is && found != (pxepilot.Boot{}) {
+			boot = found
+		}
+		e := &pxepilot.Entry{
+			At: b.now(), What: pxepilot.Suspended, Actor: Hand, Of: a.Configuration, Why: why, Result: pxepilot.Done, Loud: true, Count: 1,
+			Hosts: []pxepilot.Switch{{Host: host, Before: boot, After: boot}},
+		}
+		if why == "" {
+			e.What, e.Why, e.Loud = pxepilot.Resumed, "it is in the file again as it was", false
+		}
+		changed := *a
+		changed.Suspended = why
+		record.New = append(record.New, e)
+		rearm(record, changed)
+	}
+}
+
+// estranged says why the host of an arming is none of the file's; empty where it is.
+func estranged(a *pxepilot.Arming, inv *pxepilot.Inventory) string {
+	h := inv.ByName(a.Host)
+	var lost, others []string
+	for _, m := range a.MACs {
+		owner := inv.ByMAC(m)
+		switch {
+		case owner != nil && owner == h:
+			continue
+		case owner != nil:
+			others = append(others, m.String()+" is host "+pxepilot.Quote(owner.Name)+"'s")
+		}
+		lost = append(lost, m.String())
+	}
+	why := ""
+	switch {
+	case h == nil:
+		why = "the host is no longer in the file"
+	case len(lost) == 0:
+		return ""
+	default:
+		why = "the host has " + strings.Join(lost, " and ") + " no longer in the file"
+	}
+	if len(others) > 0 {
+		why += ", where " + strings.Join(others, " and ")
+	}
+	return why
+}
+
+// Disarm has hosts boot for good what they were to boot once: nothing switches them
+// any more. A host may be one that is no longer in the file.
+func (p *Pilot) Disarm(ctx context.Context, hosts []string, by Actor) ([]pxepilot.Arming, error) {
+	if p.book == nil {
+		return nil, errNoJournal
+	}
+	if len(hosts) == 0 {
+		return nil, pxepilot.Errorf(pxepilot.Invalid, "no host was named; say for which hosts")
+	}
+	b, inv := p.book, p.site().Inventory
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.remember(ctx); err != nil && b.required() {
+		return nil, unwritten(err)
+	}
+	e := &pxepilot.Entry{At: b.now(), What: pxepilot.Disarmed, Actor: by.Name, From: by.From, Result: pxepilot.Done}
+	record := &pxepilot.Record{New: []*pxepilot.Entry{e}}
+	var ended []pxepilot.Arming
+	for _, ref := range hosts {
+		h, err := findHost(inv, ref)
+		name := ref
+		if h != nil {
+			name = h.Name
+		}
+		a := b.armings.Of(name).Arming
+		switch {
+		case a == nil && err != nil:
+			return nil, err
+		case a == nil:
+			return nil, pxepilot.Errorf(pxepilot.Conflict, "host %s is not armed", pxepilot.Quote(name))
+		case slices.Contains(record.Disarmed, name):
+			return nil, pxepilot.Errorf(pxepilot.Conflict, "host %s is named twice", pxepilot.Quote(name))
+		}
+		disarm(record, name)
+		ended = append(ended, *a)
+		e.Hosts = append(e.Hosts, pxepilot.Switch{Host: name, Before: b.known[name], After: b.known[name], Ended: a})
+	}
+	e.Count, e.Of = len(e.Hosts), common(e.Hosts)
+	if err := b.write(ctx, record); err != nil {
+		if b.required() {
+			return nil, unwritten(err)
+		}
+		b.owe(record, err)
+	}
+	return ended, nil
+}

@@ -68,6 +68,7 @@ type Host struct {
 	PowerState    string            `json:"powerState,omitempty"`   // On, Off or Unknown; empty where nothing drives the power
 	PowerStateAt  string            `json:"powerStateAt,omitempty"` // RFC 3339, UTC: when PowerState was learnt; empty when never
 	PowerProblem  string            `json:"powerProblem,omitempty"` // why PowerState is Unknown
+	Armed         *Arming           `json:"armed,omitempty"`        // nil where it boots that for good
 	LastFetch     *LastFetch        `json:"lastFetch,omitempty"`    // over HTTP, since the server started; of one host only, not in lists
 }
 
@@ -99,6 +100,13 @@ type HostRef struct {
 	Name       string `json:"name,omitempty"`
 	MACAddress string `json:"mac_address,omitempty"` // "macAddress" means the same
 	Reboot     bool   `json:"reboot,omitempty"`      // deploy only: reboot it over the network at once
+	// The next are of deploys only, which are one-shot with Then, or where the
+	// settings of the configuration have one.
+	Then         string `json:"then,omitempty"`         // configuration that it is switched to when its installer is done
+	Within       string `json:"within,omitempty"`       // time that its installer has, such as "4h"
+	OnTimeout    string `json:"onTimeout,omitempty"`    // "switch" when that is over, or "keep"
+	OnPowerError string `json:"onPowerError,omitempty"` // "back" to what it booted before where it cannot be rebooted, or "keep"
+	Permanent    bool   `json:"permanent,omitempty"`    // for good, whatever the settings say
 }
 
 // Change is the body of PUT /v1/configurations/{name}/deploy, PUT /v1/clear and
@@ -132,6 +140,7 @@ type HostOutcome struct {
 	Problem       string   `json:"problem,omitempty"`  // why Rebooted is ERROR, or what to know about a YES
 	Served        string   `json:"served,omitempty"`   // YES or NO, where it was looked for (Verify)
 	Unserved      string   `json:"unserved,omitempty"` // why Served is NO: what came instead, or why a server could not be asked
+	Armed         *Arming  `json:"armed,omitempty"`    // nil where it boots that for good
 	Warnings      []string `json:"warnings,omitempty"` // where it was looked for: what may change what the machine gets and is not known here
 }
 

@@ -22,7 +22,7 @@ type History struct {
 type Entry struct {
 	ID            int64    `json:"id"`
 	At            string   `json:"at"`                      // RFC 3339, UTC
-	What          string   `json:"what"`                    // deploy, clear, repair, undo, hand, content, ...
+	What          string   `json:"what"`                    // deploy, clear, repair, undo, done, timeout, hand, content, ...
 	Actor         string   `json:"actor"`                   // api, timer, hand, or "host h1" for a machine that speaks for itself
 	From          string   `json:"from,omitempty"`          // address that it came from
 	Configuration string   `json:"configuration,omitempty"` // that it is about
@@ -38,10 +38,12 @@ type Entry struct {
 
 // Switch is what an entry did to one host.
 type Switch struct {
-	Host   string `json:"host"`
-	Before Boot   `json:"before"`
-	After  Boot   `json:"after"`
-	Result string `json:"result,omitempty"` // where it is not that of the entry
+	Host   string   `json:"host"`
+	Before Boot     `json:"before"`
+	After  Boot     `json:"after"`
+	Result string   `json:"result,omitempty"` // where it is not that of the entry
+	Armed  *OneShot `json:"armed,omitempty"`  // that begins with it
+	Ended  *OneShot `json:"ended,omitempty"`  // that ends with it
 }
 
 // Boot is what the links of a host said.

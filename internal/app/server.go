@@ -95,7 +95,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer diary.close()
 	fly := pilot.New(func() *pilot.Site { return store.Current().site }, store.Err, pilot.Options{
 		Power: fleet, Discoverer: bmcs,
-		Journal: diary, Required: func() bool { return store.Current().kept.Required }, Log: s.Log,
+		Journal: diary, Required: func() bool { return store.Current().kept.Required }, Clock: bootClock(s.Env), Log: s.Log,
 	})
 	fly.Begin(ctx)
 	hostname, err := os.Hostname()
@@ -122,6 +122,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return store.Watch(ctx, s.Log, func(err error) { s.reloaded(store, opened, err) })
 		},
 		fly.Watch,
+		fly.Expire,
 		diary.tend,
 		func(ctx context.Context) error { return s.onHangup(ctx, hangups, store, opened) },
 		func(context.Context) error {

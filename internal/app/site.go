@@ -119,6 +119,7 @@ func assemble(c *config.Config, log *slog.Logger) (*state, error) {
 		site: &pilot.Site{
 			Inventory: inv, Bootloaders: loaders, Declared: len(c.Configuration.Bootloaders) > 0, Root: root,
 			Explainer: root, Files: root, Texts: root, Recover: root.Recover, Servers: servers, Verify: c.Deploy.Verify, AfterSwitch: after,
+			Rules: c.Configuration.Settings,
 		},
 		root:     root,
 		server:   c.Server,

@@ -55,8 +55,9 @@ type Deploy struct {
 
 // Configuration is the section of that name.
 type Configuration struct {
-	Directory   string                // absolute
-	Bootloaders []pxepilot.Bootloader // as declared; empty when none are
+	Directory   string                   // absolute
+	Bootloaders []pxepilot.Bootloader    // as declared; empty when none are
+	Settings    map[string]pxepilot.Rule // by configuration
 }
 
 // Server is the section of that name.

@@ -52,6 +52,7 @@ func (r *reader) configuration(n *yaml.Node) {
 		{key: "bootloaders", read: func(v *yaml.Node) {
 			r.list(v, "bootloaders", "a list such as [{name: pxelinux}, {name: grub}]", r.bootloader)
 		}},
+		{key: "settings", read: r.settings},
 	}
 	if r.object(n, "configuration", f) && f.at("directory") == nil {
 		r.wrong(n, "configuration has no directory; add the one that holds the boot configurations")

@@ -21,7 +21,7 @@ const maxBody = 8 << 20
 var (
 	deployFields = fields{
 		change: []string{"hosts", "dryRun", "skipRefused", "dropUncovered", "force", "allAtOnce", "verify"},
-		host:   []string{"name", "mac_address", "macAddress", "reboot"},
+		host:   []string{"name", "mac_address", "macAddress", "reboot", "then", "within", "onTimeout", "onPowerError", "permanent"},
 	}
 	clearFields = fields{
 		change: []string{"hosts", "dryRun", "skipRefused", "force"},
@@ -41,7 +41,7 @@ func (a *api) deploy(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c.Want, c.Configuration = pxepilot.Deploy, r.PathValue("name")
+	c.Want, c.Configuration, c.Speaker = pxepilot.Deploy, r.PathValue("name"), a.asSpeaker(r)
 	out, err := a.carryOut(w, r, c)
 	if err != nil {
 		return err
@@ -145,6 +145,10 @@ func outcome(out *pilot.Outcome, dryRun bool) apiv1.Outcome {
 		if h.Refused != nil {
 			o.Hosts[i].Refused = oneLine(pxepilot.ErrorMessage(h.Refused))
 		}
+		if h.Armed != nil {
+			a := arming("", pxepilot.Armed{Arming: h.Armed, Until: h.Armed.Deadline.Wall})
+			o.Hosts[i].Armed = &a
+		}
 		if h.Problem != nil {
 			o.Hosts[i].Rebooted, o.Hosts[i].Problem = "ERROR", oneLine(pxepilot.ErrorMessage(h.Problem))
 		}
@@ -237,32 +241,44 @@ func decodeChange(text []byte, known fields) (pilot.Change, error) {
 func decodeHosts(r *reader, known []string) ([]pilot.HostRef, error) {
 	var hosts []pilot.HostRef
 	err := r.array(func() error {
-		var name, mac, macToo string
-		var reboot bool
+		var ref pilot.HostRef
+		var macToo, onTimeout, onPowerError string
 		err := r.object(known, func(field string) (err error) {
 			switch field {
 			case "name":
-				name, err = r.string()
+				ref.Name, err = r.string()
 			case "mac_address":
-				mac, err = r.string()
+				ref.MAC, err = r.string()
 			case "macAddress":
 				macToo, err = r.string()
 			case "reboot":
-				reboot, err = r.bool()
+				ref.Reboot, err = r.bool()
+			case "then":
+				ref.Once.Then, err = r.filled()
+			case "within":
+				ref.Once.Within, err = r.duration()
+			case "onTimeout":
+				onTimeout, err = r.filled()
+				ref.Once.OnTimeout = pxepilot.OnTimeout(onTimeout)
+			case "onPowerError":
+				onPowerError, err = r.filled()
+				ref.Once.OnPowerError = pilot.OnPowerError(onPowerError)
+			case "permanent":
+				ref.Once.Permanent, err = r.bool()
 			}
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if mac == "" {
-			mac = macToo
+		if ref.MAC == "" {
+			ref.MAC = macToo
 		}
-		if macToo != "" && !sameMAC(mac, macToo) {
+		if macToo != "" && !sameMAC(ref.MAC, macToo) {
 			return pxepilot.Errorf(pxepilot.Conflict, "%s: mac_address and macAddress mean the same, but are %s and %s; leave one out",
-				r.where(), pxepilot.Quote(mac), pxepilot.Quote(macToo))
+				r.where(), pxepilot.Quote(ref.MAC), pxepilot.Quote(macToo))
 		}
-		hosts = append(hosts, pilot.HostRef{Name: name, MAC: mac, Reboot: reboot})
+		hosts = append(hosts, ref)
 		return nil
 	})
 	return hosts, err

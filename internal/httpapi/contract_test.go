@@ -75,6 +75,13 @@ func TestFieldsAreTheContract(t *testing.T) {
 		{"apiv1.History", schema("History"), fieldsOf(apiv1.History{})},
 		{"apiv1.Entry", schema("Entry"), fieldsOf(apiv1.Entry{})},
 		{"apiv1.Switch", schema("Switch"), fieldsOf(apiv1.Switch{})},
+		{"apiv1.OneShot", schema("OneShot"), fieldsOf(apiv1.OneShot{})},
+		{"apiv1.Arming", schema("Arming"), fieldsOf(apiv1.Arming{})},
+		{"apiv1.Failure", schema("Arming", "failure"), fieldsOf(apiv1.Failure{})},
+		{"apiv1.Armings", schema("Armings"), fieldsOf(apiv1.Armings{})},
+		{"body of disarm", schema("Disarm"), disarmFields},
+		{"apiv1.Disarm", schema("Disarm"), fieldsOf(apiv1.Disarm{})},
+		{"apiv1.Self", schema("Self"), fieldsOf(apiv1.Self{})},
 		{"apiv1.Boot", schema("Boot"), fieldsOf(apiv1.Boot{})},
 		{"apiv1.Error", schema("Error"), fieldsOf(apiv1.Error{})},
 		{"apiv1.Configurations", schema("Configurations"), fieldsOf(apiv1.Configurations{})},
@@ -140,7 +147,7 @@ func TestWordsAreTheContract(t *testing.T) {
 	sameWords(t, []pxepilot.Found{pxepilot.Absent, pxepilot.Broken, pxepilot.Unreadable, pxepilot.NotAFile, pxepilot.Empty, pxepilot.Unchrooted, pxepilot.Readable},
 		schemas["Ask"].Value.Properties["found"])
 	sameWords(t, []pxepilot.What{pxepilot.Deployed, pxepilot.Cleared, pxepilot.Repaired, pxepilot.Finished, pxepilot.Failed, pxepilot.TimedOut,
-		pxepilot.PutBack, pxepilot.Undone, pxepilot.ByHand, pxepilot.Content, pxepilot.Suspended, pxepilot.Resumed, pxepilot.Refused},
+		pxepilot.PutBack, pxepilot.Undone, pxepilot.ByHand, pxepilot.Content, pxepilot.Suspended, pxepilot.Resumed, pxepilot.Disarmed, pxepilot.Refused},
 		schemas["Entry"].Value.Properties["what"])
 	sameWords(t, []string{result(pxepilot.UnderWay), result(pxepilot.Done), result(pxepilot.NotDone), result(pxepilot.Unclear)}, schemas["Result"])
 }

@@ -89,10 +89,15 @@ func address(r *http.Request) string {
 }
 
 func appendFetch(b []byte, f pilot.Fetch) []byte {
-	text, err := json.Marshal(apiv1.LastFetch{
-		At: f.At.UTC().Format(time.RFC3339), Path: f.Path, By: f.By, Agent: f.Agent,
+	return appendJSON(b, apiv1.LastFetch{
+		At: stamp(f.At), Path: f.Path, By: f.By, Agent: f.Agent,
 		Bootloader: f.Bootloader, Configuration: f.Configuration, Status: f.Status,
 	})
+}
+
+// appendJSON writes one of the wire types.
+func appendJSON(b []byte, v any) []byte {
+	text, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // the wire types have nothing that cannot be encoded
 	}

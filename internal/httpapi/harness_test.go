@@ -147,6 +147,9 @@ func (l *lab) check(r *http.Request, sent string, res *http.Response, got []byte
 	}
 	// The contract says that the Content-Type is not looked at.
 	asked.Header.Set("Content-Type", "application/json")
+	if strings.HasSuffix(asked.URL.Path, "/failed") {
+		asked.Header.Set("Content-Type", "text/plain")
+	}
 	asked.Body = io.NopCloser(strings.NewReader(sent))
 	asked.ContentLength = int64(len(sent))
 	in := &openapi3filter.RequestValidationInput{

@@ -135,8 +135,16 @@ func entry(e *pxepilot.Entry) apiv1.Entry {
 		if s.Result != "" {
 			told.Hosts[i].Result = result(s.Result)
 		}
+		told.Hosts[i].Armed, told.Hosts[i].Ended = oneShot(s.Armed), oneShot(s.Ended)
 	}
 	return told
+}
+
+func oneShot(a *pxepilot.Arming) *apiv1.OneShot {
+	if a == nil {
+		return nil
+	}
+	return &apiv1.OneShot{Generation: a.Generation, Then: a.Then}
 }
 
 func result(r pxepilot.Result) string {
@@ -183,9 +191,7 @@ func decodeUndo(text []byte) (pilot.Undo, error) {
 			case "id":
 				u.Entry, err = r.number()
 			case "host":
-				if u.Host, err = r.string(); err == nil && u.Host == "" {
-					err = pxepilot.Errorf(pxepilot.Invalid, "the host is empty; name one, or leave it out")
-				}
+				u.Host, err = r.filled()
 			case "force":
 				u.Force, err = r.bool()
 			case "dryRun":

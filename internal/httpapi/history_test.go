@@ -198,7 +198,7 @@ func TestBadHistory(t *testing.T) {
 		{"PUT", "/v1/undo", `{"id":0}`, 400, `id is "0"`},
 		{"PUT", "/v1/undo", `{"id":-1}`, 400, `id is "-1"`},
 		{"PUT", "/v1/undo", `{"id":}`, 400, "want a number"},
-		{"PUT", "/v1/undo", `{"host":""}`, 400, "the host is empty"},
+		{"PUT", "/v1/undo", `{"host":""}`, 400, "host is empty"},
 		{"PUT", "/v1/undo", `{"hosts":[]}`, 400, `unknown field "hosts"`},
 		{"PUT", "/v1/undo", `{"host":"h4"}`, 404, `host "h4" not found`},
 		{"PUT", "/v1/undo", `{"id":17}`, 404, "the journal has no entry 17"},

@@ -109,11 +109,24 @@ func TestHostsAsEncoded(t *testing.T) {
 		for i := range hosts {
 			want = append(want, wireHost(&hosts[i], power))
 		}
+		armed := &pxepilot.ArmedView{Armings: map[string]pxepilot.Armed{}}
+		for i := range hosts {
+			if rapid.Bool().Draw(t, "armed?") {
+				name := hosts[i].Host.Name
+				armed.Armings[name] = pxepilot.Armed{Arming: &pxepilot.Arming{Host: name, Generation: 7, Configuration: "ubuntu", Then: "local"}}
+			}
+		}
+		for i := range want {
+			if a := armed.Of(hosts[i].Host.Name); a.Arming != nil {
+				told := arming("", a)
+				want[i].Armed = &told
+			}
+		}
 		text, err := json.Marshal(want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := appendHosts(nil, hosts, power)
+		got := appendHosts(nil, hosts, power, armed)
 		if bytes.Contains(got, []byte("hunter2")) {
 			t.Fatalf("a password: %s", got)
 		}
@@ -137,13 +150,13 @@ func TestBodyIsKept(t *testing.T) {
 	one, other := largeView(3), largeView(3)
 	nothing, on, off := (*pxepilot.PowerView)(nil), largePower(one, pxepilot.PowerOn), largePower(one, pxepilot.PowerOff)
 	var h hostsBody
-	first := h.of(one, on)
-	if again := h.of(one, on); &again[0] != &first[0] {
+	first := h.of(one, on, nil)
+	if again := h.of(one, on, nil); &again[0] != &first[0] {
 		t.Error("encoded twice")
 	}
-	for _, views := range []encodedViews{{view: other, power: on}, {view: one, power: off}, {view: one, power: nothing}, {view: one, power: on}} {
-		another := h.of(views.view, views.power)
-		if &another[0] == &first[0] || !bytes.Equal(another, append(appendHosts(nil, views.view.Hosts, views.power), '\n')) {
+	for _, views := range []encodedViews{{view: other, power: on}, {view: one, power: off}, {view: one, power: nothing}, {view: one, power: on, armed: &pxepilot.ArmedView{}}, {view: one, power: on}} {
+		another := h.of(views.view, views.power, views.armed)
+		if &another[0] == &first[0] || !bytes.Equal(another, append(appendHosts(nil, views.view.Hosts, views.power, views.armed), '\n')) {
 			t.Error("not encoded anew")
 		}
 	}
@@ -155,7 +168,7 @@ func TestBodyIsKept(t *testing.T) {
 			if i%2 == 0 {
 				power = largePower(one, pxepilot.PowerOn)
 			}
-			if !bytes.Equal(h.of(one, power), kept) {
+			if !bytes.Equal(h.of(one, power, nil), kept) {
 				t.Error("another body")
 			}
 		})
@@ -202,14 +215,14 @@ func largeView(n int) *pxepilot.View {
 func BenchmarkHosts(b *testing.B) {
 	view := largeView(10_000)
 	known := largePower(view, pxepilot.PowerOn)
-	body := appendHosts(nil, view.Hosts, known)
+	body := appendHosts(nil, view.Hosts, known, nil)
 	b.Run("encode", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()
 		var h hostsBody
 		for b.Loop() {
 			changed := *view
-			h.of(&changed, known)
+			h.of(&changed, known, nil)
 		}
 	})
 	b.Run("encoding-json", func(b *testing.B) {

@@ -5,7 +5,8 @@
 // turns them into JSON by one table, gives each request an id and logs it once.
 // guard.go keeps out web pages, for the API has no passwords. json.go reads the
 // bodies, strictly and with positions; hosts.go writes the one large answer, and
-// explain.go the one that explains, history.go what happened. power.go waits for machines, longer than the
+// explain.go the one that explains, history.go what happened. self.go hears machines
+// that speak for themselves, whom caller.go tells by their connections. power.go waits for machines, longer than the
 // server would let a client. files.go gives machines what they boot.
 package httpapi
 
@@ -30,6 +31,12 @@ type Pilot interface {
 	Change(context.Context, pilot.Change) (*pilot.Outcome, error)
 	History(context.Context, pxepilot.Question) ([]pxepilot.Entry, error)
 	Undo(context.Context, pilot.Undo) (*pilot.Outcome, error)
+	Armings() *pxepilot.ArmedView
+	Disarm(ctx context.Context, hosts []string, by pilot.Actor) ([]pxepilot.Arming, error)
+	Speaker(pxepilot.MAC) (*pxepilot.Host, error)
+	Self(context.Context, pilot.Callback) (*pilot.Self, error)
+	Finish(context.Context, pilot.Callback) (*pilot.Self, error)
+	Fail(ctx context.Context, c pilot.Callback, reason, log string) (*pilot.Self, error)
 	Powers(context.Context) *pxepilot.PowerView
 	Power(ctx context.Context, ref string) (*pilot.PowerStatus, error)
 	Addresses() *pxepilot.PowerView

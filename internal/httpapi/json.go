@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -127,6 +128,28 @@ func (r *reader) string() (string, error) {
 	}
 	s, err := r.quoted()
 	return string(s), err
+}
+
+// filled is a string that is not empty.
+func (r *reader) filled() (string, error) {
+	s, err := r.string()
+	if err == nil && s == "" {
+		err = pxepilot.Errorf(pxepilot.Invalid, "%s is empty; give it a value, or leave it out", r.where())
+	}
+	return s, err
+}
+
+// duration is a time as people write it, and some at all.
+func (r *reader) duration() (time.Duration, error) {
+	s, err := r.filled()
+	if err != nil {
+		return 0, err
+	}
+	d, err := pxepilot.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, pxepilot.Errorf(pxepilot.Invalid, "%s is %s; want a time such as 4h or 2d", r.where(), pxepilot.Quote(cut(s)))
+	}
+	return d, nil
 }
 
 func (r *reader) bool() (bool, error) {

@@ -74,7 +74,7 @@ func (a *api) listHosts(w http.ResponseWriter, r *http.Request) error {
 	if status {
 		body, power = a.hosts.powered.of, func() *pxepilot.PowerView { return a.pilot.Powers(r.Context()) }
 	}
-	writeBody(w, http.StatusOK, "application/json", body(view, power()))
+	writeBody(w, http.StatusOK, "application/json", body(view, power(), a.pilot.Armings()))
 	return nil
 }
 
@@ -91,7 +91,7 @@ func (a *api) showHost(w http.ResponseWriter, r *http.Request) error {
 	if status {
 		power = func() *pxepilot.PowerView { return a.pilot.Powers(r.Context()) }
 	}
-	body := appendHost(nil, h, power())
+	body := appendHost(nil, h, power(), a.pilot.Armings())
 	if f, ok := a.pilot.LastFetch(h.Host.Name); ok {
 		body = appendFetch(append(body, `,"lastFetch":`...), f)
 	}

@@ -20,8 +20,9 @@ type route struct {
 	handle  func(http.ResponseWriter, *http.Request) error
 }
 
-// routes is the whole API. What changes something is never a POST, so that no
-// browser sends it across origins without asking first.
+// routes is the whole API. What people change something by is never a POST, so that
+// no browser sends it across origins without asking first. Machines that call back
+// have what they have; guard.go and byGet keep browsers from that.
 func (a *api) routes() []route {
 	return []route{
 		{"GET", "/v1/configurations", nil, a.listConfigurations},
@@ -38,6 +39,13 @@ func (a *api) routes() []route {
 		{"GET", "/v1/hosts/{name}/history", []string{"since", "actor", "before", "limit"}, a.listHostHistory},
 		{"GET", "/v1/history", []string{"host", "since", "actor", "before", "limit"}, a.listHistory},
 		{"GET", "/v1/history/{id}", nil, a.showEntry},
+		{"GET", "/v1/armings", nil, a.listArmings},
+		{"PUT", "/v1/disarm", nil, a.disarm},
+		{"GET", "/v1/self", aboutSelf, a.showSelf},
+		{"POST", "/v1/self/done", aboutDone, a.done},
+		{"POST", "/v1/self/failed", aboutFailed, a.failed},
+		{"GET", "/v1/self/do/done", aboutDone, byGet(a.done)},
+		{"GET", "/v1/self/do/failed", aboutFailed, byGet(a.failed)},
 		{"PATCH", "/v1/discovery", []string{"rate"}, a.discover},
 		{"PATCH", "/v1/refresh", []string{"rate"}, a.discover},
 		{"GET", "/v1/discovery", nil, a.showDiscovery},

@@ -49,3 +49,10 @@ type Self struct {
 	Then          string `json:"then,omitempty"`
 	ArmedUntil    string `json:"armedUntil,omitempty"` // RFC 3339, UTC
 }
+
+// SelfOptions are the query parameters of the calls that machines make for
+// themselves.
+type SelfOptions struct {
+	Host       string // name or MAC address; empty for the machine at the other end of the connection
+	Generation uint64 // only if it is the current one; 0 for whichever is
+}

@@ -24,10 +24,13 @@ type request struct {
 	method string
 	path   []string // below /v1, one name each
 	query  url.Values
-	body   any           // nil for none
+	body   any           // nil for none, and else to be sent as JSON unless it is text
 	prefer bool          // to be told what was done
 	limit  time.Duration // of the default HTTP client, for the whole answer; 0 for none
 }
+
+// text is a body that is sent as it is.
+type text string
 
 // ask sends r and decodes the answer into answer, which is nil where the only
 // one is that it was done.
@@ -94,12 +97,17 @@ func (c *Client) prepare(ctx context.Context, r request) (*http.Request, error) 
 	}
 	u.RawQuery = r.query.Encode()
 	var body io.Reader
-	if r.body != nil {
-		text, err := json.Marshal(r.body)
+	kind := "application/json"
+	switch b := r.body.(type) {
+	case nil:
+	case text:
+		body, kind = strings.NewReader(string(b)), "text/plain; charset=utf-8"
+	default:
+		encoded, err := json.Marshal(b)
 		if err != nil {
 			return nil, err
 		}
-		body = bytes.NewReader(text)
+		body = bytes.NewReader(encoded)
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, "", body)
 	if err != nil {
@@ -110,7 +118,7 @@ func (c *Client) prepare(ctx context.Context, r request) (*http.Request, error) 
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.agent)
 	if r.body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", kind)
 	}
 	if r.prefer {
 		req.Header.Set("Prefer", "return=representation")

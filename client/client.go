@@ -181,6 +181,52 @@ func (c *Client) HistoryEntry(ctx context.Context, id int64) (*apiv1.Entry, erro
 	return answerTo[apiv1.Entry](ctx, c, request{method: http.MethodGet, path: []string{"history", strconv.FormatInt(id, 10)}, limit: ordinary})
 }
 
+// Armings lists what is armed: hosts that boot once what they boot, until their
+// installers are done or their time is over.
+func (c *Client) Armings(ctx context.Context) ([]apiv1.Arming, error) {
+	var answer apiv1.Armings
+	err := c.ask(ctx, request{method: http.MethodGet, path: []string{"armings"}, limit: ordinary}, &answer)
+	return answer.Armings, err
+}
+
+// Disarm has hosts boot for good what they boot once, and returns what ended.
+func (c *Client) Disarm(ctx context.Context, hosts ...string) ([]apiv1.Arming, error) {
+	var answer apiv1.Armings
+	err := c.ask(ctx, request{method: http.MethodPut, path: []string{"disarm"}, body: apiv1.Disarm{Hosts: hosts}, prefer: true, limit: ordinary}, &answer)
+	return answer.Armings, err
+}
+
+// Self tells the machine that asks of itself.
+func (c *Client) Self(ctx context.Context, o apiv1.SelfOptions) (*apiv1.Self, error) {
+	return answerTo[apiv1.Self](ctx, c, request{method: http.MethodGet, path: []string{"self"}, query: aboutSelf(o), limit: ordinary})
+}
+
+// Done says that the installer of the machine that asks is done.
+func (c *Client) Done(ctx context.Context, o apiv1.SelfOptions) (*apiv1.Self, error) {
+	return answerTo[apiv1.Self](ctx, c, request{method: http.MethodPost, path: []string{"self", "done"}, query: aboutSelf(o), limit: switching})
+}
+
+// Failed says that it failed, why, and with what log, of which the server keeps the
+// last 64 KiB.
+func (c *Client) Failed(ctx context.Context, o apiv1.SelfOptions, reason, log string) (*apiv1.Self, error) {
+	query := aboutSelf(o)
+	if reason != "" {
+		query.Set("reason", reason)
+	}
+	return answerTo[apiv1.Self](ctx, c, request{method: http.MethodPost, path: []string{"self", "failed"}, query: query, body: text(log), limit: ordinary})
+}
+
+func aboutSelf(o apiv1.SelfOptions) url.Values {
+	query := url.Values{}
+	if o.Host != "" {
+		query.Set("host", o.Host)
+	}
+	if o.Generation != 0 {
+		query.Set("generation", strconv.FormatUint(o.Generation, 10))
+	}
+	return query
+}
+
 // Hosts lists all hosts in the order of the configuration file.
 func (c *Client) Hosts(ctx context.Context) ([]apiv1.Host, error) {
 	return c.hosts(ctx, nil)

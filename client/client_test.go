@@ -117,6 +117,14 @@ func TestCalls(t *testing.T) {
 		{"hosts", func(ctx context.Context, c *Client) (any, error) { return c.Hosts(ctx) }, "GET /v1/hosts", "[" + h3JSON + "]", []apiv1.Host{h3}},
 		{"hosts without power", func(ctx context.Context, c *Client) (any, error) { return c.HostsWithoutPower(ctx) }, "GET /v1/hosts?status=false", "[" + h3JSON + "]", []apiv1.Host{h3}},
 		{"no hosts", func(ctx context.Context, c *Client) (any, error) { return c.Hosts(ctx) }, "GET /v1/hosts", "[]", []apiv1.Host{}},
+		{"armings", func(ctx context.Context, c *Client) (any, error) { return c.Armings(ctx) }, "GET /v1/armings", `{"armings":[{"name":"h1","generation":3,"then":"local"}]}`,
+			[]apiv1.Arming{{Name: "h1", Generation: 3, Then: "local"}}},
+		{"disarm", func(ctx context.Context, c *Client) (any, error) { return c.Disarm(ctx, "h1", "h2") }, `PUT /v1/disarm {"hosts":["h1","h2"]}`, `{"armings":[]}`, []apiv1.Arming{}},
+		{"self", func(ctx context.Context, c *Client) (any, error) { return c.Self(ctx, apiv1.SelfOptions{}) }, "GET /v1/self", `{"name":"h1","generation":3}`, &apiv1.Self{Name: "h1", Generation: 3}},
+		{"done", func(ctx context.Context, c *Client) (any, error) { return c.Done(ctx, apiv1.SelfOptions{Host: "00:00:00:00:00:01", Generation: 3}) },
+			"POST /v1/self/done?generation=3&host=00%3A00%3A00%3A00%3A00%3A01", `{"name":"h1"}`, &apiv1.Self{Name: "h1"}},
+		{"failed", func(ctx context.Context, c *Client) (any, error) { return c.Failed(ctx, apiv1.SelfOptions{}, "no disk", "sda: \"") },
+			"POST /v1/self/failed?reason=no+disk sda: \"", `{"name":"h1"}`, &apiv1.Self{Name: "h1"}},
 		{"host", func(ctx context.Context, c *Client) (any, error) { return c.Host(ctx, "00:00:00:00:00:03") }, "GET /v1/hosts/00:00:00:00:00:03", h3JSON, &h3},
 		{"host with a slash", func(ctx context.Context, c *Client) (any, error) { return c.Host(ctx, "../h3") }, "GET /v1/hosts/..%2Fh3", h3JSON, &h3},
 		{"host with a query", func(ctx context.Context, c *Client) (any, error) { return c.Host(ctx, "h?a=b#c%2F;é") }, "GET /v1/hosts/h%3Fa=b%23c%252F%3B%C3%A9", h3JSON, &h3},
@@ -204,6 +212,9 @@ func TestCalls(t *testing.T) {
 				t.Errorf("%s:\n%s", tt.name, diff)
 			}
 			want := map[string]string{"Accept": "application/json", "User-Agent": "pxe-pilot-client", "Content-Type": "", "Prefer": ""}
+			if strings.HasSuffix(tt.asked, "sda: \"") {
+				want["Content-Type"] = "text/plain; charset=utf-8"
+			}
 			if strings.HasPrefix(tt.asked, "PUT") {
 				want["Content-Type"] = "application/json"
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -45,6 +46,11 @@ func check(ctx context.Context, o cli.CheckOptions) ([]cli.Finding, error) {
 		found = append(found, cli.Finding{Severity: severity, Where: f.Path, Message: f.Message})
 	}
 	p := pilot.New(func() *pilot.Site { return s.site }, func() error { return nil }, pilot.Options{Timing: pilot.Timing{Verification: checkTime}})
+	if configurations, err := p.Configurations(ctx); err == nil { // else the audit says so
+		for _, text := range unsettled(s.site.Rules, configurations) {
+			found = append(found, cli.Finding{Severity: cli.Warning, Where: o.Config, Message: text})
+		}
+	}
 	explained, err := p.ExplainAll(ctx, o.Verify)
 	switch {
 	case ctx.Err() != nil: // half of what is wrong would pass for all of it
@@ -61,6 +67,24 @@ func check(ctx context.Context, o cli.CheckOptions) ([]cli.Finding, error) {
 		}
 	}
 	return found, nil
+}
+
+// unsettled tells which configurations are not there that the settings of others name.
+func unsettled(rules map[string]pxepilot.Rule, configurations []pxepilot.Configuration) []string {
+	var names, missing []string
+	for _, c := range configurations {
+		names = append(names, c.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(rules)) {
+		if then := rules[name].Then; !slices.Contains(names, then) {
+			missing = append(missing, fmt.Sprintf("configuration.settings: what comes after %s, the configuration %s, is not there, so that deploys of it are refused%s",
+				pxepilot.Quote(name), pxepilot.Quote(then), pxepilot.DidYouMean(then, names)))
+		}
+		if !slices.Contains(names, name) {
+			missing = append(missing, fmt.Sprintf("configuration.settings: the configuration %s is not there%s", pxepilot.Quote(name), pxepilot.DidYouMean(name, names)))
+		}
+	}
+	return missing
 }
 
 // checkTime is for all hosts of a large site and servers that are slow.

@@ -18,6 +18,7 @@ type changeOptions struct {
 	command string
 	now     bool // deploy only: reboot the hosts
 	change  apiv1.Change
+	once    onceOptions // deploy only
 	form    *format
 }
 
@@ -41,7 +42,9 @@ func (o *changeOptions) forced(cmd *cobra.Command) {
 func (o *changeOptions) to(args []string) apiv1.Change {
 	o.change.Hosts = nil
 	for _, arg := range args {
-		o.change.Hosts = append(o.change.Hosts, apiv1.HostRef{Name: arg})
+		ref := o.once.ref
+		ref.Name = arg
+		o.change.Hosts = append(o.change.Hosts, ref)
 	}
 	return o.change
 }
@@ -91,6 +94,7 @@ func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
 	if o.command == "clear" || o.command == "undo" {
 		p.noteFallback(bare, o.change.DryRun)
 	}
+	p.noteOnce(outcome.Hosts)
 	status := exitDone
 	if outcome.Problem != "" {
 		p.say("error", outcome.Problem)

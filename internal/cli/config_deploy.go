@@ -19,6 +19,12 @@ hosts, and stops after a wave when more than --max-fail hosts have failed; all
 hosts are checked before the first wave, and each is switched with its own, or
 with --switch-first all of them before the first.
 
+With --then the hosts are deployed to once: each is switched to that configuration
+when its installer says that it is done (POST /v1/self/done), and when the time is
+over that it has, --within. So are deploys of configurations that the settings of the
+server's file say it of, unless --permanent. With --now a host that is not rebooted is
+put back to what it booted before. 'pxe-pilot host armed' shows what is under way.
+
 With --verify the server fetches what each host asks for from the TFTP servers,
 as the machine would, once all links are switched. A host that does not get just
 what was deployed from each of them is not rebooted, and the exit status is 1.
@@ -28,6 +34,7 @@ without.`,
   pxe-pilot config deploy ubuntu-16.04 h2 h3 --dry-run
   pxe-pilot config deploy local 00:00:00:00:00:01
   pxe-pilot config deploy ubuntu-16.04 h2 h3 --now
+  pxe-pilot config deploy ubuntu-16.04 h2 --then local --within 2h --now
   pxe-pilot config deploy ubuntu-16.04 h2 h3 --now --verify
   pxe-pilot config deploy ubuntu-16.04 $(cat rack) --now --batch 8 --pause 60s --max-fail 2`,
 		Args:              positional("CONFIG", "HOST..."),
@@ -38,10 +45,14 @@ without.`,
 	o.forced(cmd)
 	cmd.Flags().BoolVar(&o.change.DropUncovered, "drop-uncovered", false,
 		"Accept that loaders which CONFIG has no variant for fall back to their default")
+	o.once.flags(p, cmd)
 	verify := cmd.Flags().Bool("verify", false, "See that the TFTP servers give it, before any reboot")
 	o.reboots(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := o.check(cmd, len(args)-1); err != nil {
+			return err
+		}
+		if err := o.once.check(cmd, o.now); err != nil {
 			return err
 		}
 		if cmd.Flags().Changed("verify") {

@@ -30,6 +30,8 @@ type fakeSite struct {
 	tftp           *fakeTFTP // nil where no TFTP server is known
 	entries        []apiv1.Entry
 	unpushed       string // why what comes after a switch fails
+	generation     uint64
+	rules          map[string]string // what comes after a configuration
 }
 
 // newFakeSite is the site of clitest.Site.
@@ -167,6 +169,7 @@ func (s *fakeSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.handlePower(mux, checked)
 	s.handleExplain(mux, checked)
 	s.handleHistory(mux, checked)
+	s.handleOnce(mux)
 	mux.HandleFunc("GET /v1/bootloaders", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, apiv1.Bootloaders{Bootloaders: s.bootloaders})
 	})
@@ -221,12 +224,19 @@ func (s *fakeSite) change(w http.ResponseWriter, r *http.Request, what, configur
 			result.Configuration = want(*h)
 			next := *h
 			steps := s.boot(&next, result.Configuration)
+			if what != "repair" {
+				var ok bool
+				if next.Armed, ok = s.arm(w, configuration, ref, c.DryRun); !ok {
+					return
+				}
+				result.Armed = next.Armed
+			}
 			if h.State == "unmanaged" {
 				steps[0].Keep = steps[0].Path + ".orig-20261122T142500Z"
 			}
 			out.Steps = append(out.Steps, steps...)
 			moves = append(moves, func() {
-				switches = append(switches, apiv1.Switch{Host: h.Name, Before: bootOf(h), After: bootOf(&next)})
+				switches = append(switches, apiv1.Switch{Host: h.Name, Before: bootOf(h), After: bootOf(&next), Armed: oneShot(next.Armed), Ended: oneShot(h.Armed)})
 				*h = next
 			})
 		}

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -271,9 +272,18 @@ func writeEntry(b *bytes.Buffer, e *apiv1.Entry) {
 	fact("Why", e.Why)
 	fact("Error", e.Error)
 	if len(e.Hosts) > 0 {
-		t := newTable("HOST", "BEFORE", "AFTER", "RESULT")
+		header := []string{"HOST", "BEFORE", "AFTER", "RESULT"}
+		once := slices.ContainsFunc(e.Hosts, func(s apiv1.Switch) bool { return onceCell(s) != "" })
+		if once {
+			header = append(header, "ONCE")
+		}
+		t := newTable(header...)
 		for _, s := range e.Hosts {
-			t.row(s.Host, bootCell(s.Before), bootCell(s.After), resultOf(e, s))
+			row := []string{s.Host, bootCell(s.Before), bootCell(s.After), resultOf(e, s)}
+			if once {
+				row = append(row, onceCell(s))
+			}
+			t.row(row...)
 		}
 		t.write(b)
 	}

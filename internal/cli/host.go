@@ -6,7 +6,7 @@ import (
 
 func (p *program) host() *cobra.Command {
 	g := p.group("host", "Host commands",
-		p.hostList(), p.hostShow(), p.hostExplain(), p.hostHistory(), p.hostClear(), p.hostRepair(),
+		p.hostList(), p.hostShow(), p.hostExplain(), p.hostHistory(), p.hostArmed(), p.hostDisarm(), p.hostClear(), p.hostRepair(),
 		p.hostStatus(), p.hostOn(), p.hostOff(), p.hostReboot(), p.hostCycle(), p.hostRefresh())
 	g.GroupID = groupID(askGroup)
 	return g

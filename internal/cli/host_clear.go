@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -42,17 +41,12 @@ deploy a configuration that says so.`,
 
 // noteFallback says what clearing means, for many take it for "boot locally".
 func (p *program) noteFallback(hosts []string, dryRun bool) {
-	const most = 5
 	if len(hosts) == 0 {
 		return
-	}
-	who := strings.Join(hosts, ", ")
-	if len(hosts) > most {
-		who = fmt.Sprintf("%s and %d more", strings.Join(hosts[:most], ", "), len(hosts)-most)
 	}
 	when := "from now on"
 	if dryRun {
 		when = "after that"
 	}
-	p.say("note", fmt.Sprintf("%s the loader's default decides what %s boots; that is not booting locally", when, who))
+	p.say("note", fmt.Sprintf("%s the loader's default decides what %s boots; that is not booting locally", when, someOf(hosts)))
 }

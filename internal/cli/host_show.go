@@ -81,6 +81,7 @@ func writeHost(b *bytes.Buffer, h *apiv1.Host) {
 		fact("IPMI MAC", h.IPMI.MACAddress)
 		fact("IPMI host", h.IPMI.Hostname)
 	}
+	armedFacts(fact, h.Armed)
 	fact("Power state", powerFact(h))
 	fact("Power problem", h.PowerProblem)
 	fact("Last fetched", fetchFact(h.LastFetch))

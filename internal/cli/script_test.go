@@ -48,6 +48,7 @@ func scripts(t *testing.T, dir string, site func() *fakeSite) {
 				"UNLUCKY":          unlucky(),
 				"SERVED":           served(),
 				"EVENTFUL":         eventful(),
+				"TROUBLED":         troubled(),
 				"UNPUSHED":         unpushed(),
 				"SWEPT":            swept(),
 				"HOSTILE":          hostile(),

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pxe-pilot/pxe-pilot/apiv1"
+)
+
+func (p *program) hostArmed() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "armed",
+		Short: "List hosts that boot once what they boot, and what comes then",
+		Long: `List the hosts that were deployed to once: by which configuration they install, to
+which one they are switched then, and when at the latest. NOTE tells that an installer
+failed, or what a host waits for; also one that is no longer in the server's file.`,
+		Example: `  pxe-pilot host armed
+  pxe-pilot host armed -o name`,
+		Args:              positional(),
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	form := withOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := p.connect(cmd)
+		if err != nil {
+			return err
+		}
+		armings, err := c.Armings(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if armings == nil {
+			armings = []apiv1.Arming{}
+		}
+		return p.print(*form, armingsResult(armings))
+	}
+	return cmd
+}
+
+func armingsResult(armings []apiv1.Arming) result {
+	r := result{data: apiv1.Armings{Armings: armings}, text: func(b *bytes.Buffer) {
+		t := newTable("NAME", "CONFIGURATION", "THEN", "AT THE LATEST", "GENERATION", "NOTE")
+		for i := range armings {
+			a := &armings[i]
+			t.row(a.Name, a.Configuration, a.Then, latestCell(a), strconv.FormatUint(a.Generation, 10), armedNote(a))
+		}
+		t.write(b)
+	}}
+	for i := range armings {
+		r.names = append(r.names, armings[i].Name)
+	}
+	return r
+}
+
+// latestCell is when a host is switched at the latest.
+func latestCell(a *apiv1.Arming) string {
+	if a.OnTimeout == "keep" {
+		return "never after " + momentCell(a.Until)
+	}
+	return momentCell(a.Until)
+}
+
+func armedNote(a *apiv1.Arming) string {
+	switch {
+	case a.Suspended != "":
+		return "! suspended: " + a.Suspended
+	case a.Finished != "":
+		return "! done, and could not be switched yet"
+	case a.Failure != nil:
+		return "! failed: " + a.Failure.Reason
+	}
+	return ""
+}

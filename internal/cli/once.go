@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/apiv1"
+)
+
+// onceOptions say how a deploy is meant: for good, or once. They are of each host of
+// the request.
+type onceOptions struct{ ref apiv1.HostRef }
+
+func (o *onceOptions) flags(p *program, cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.ref.Then, "then", "", "Deploy once: switch to `CONFIG` when the installer is done, or its time is over")
+	_ = cmd.RegisterFlagCompletionFunc("then", p.completeOption(configurationNames))
+	f.StringVar(&o.ref.Within, "within", "", "Give the installer `TIME`, such as 90m, 4h or 2d (default 4h, or by the settings of CONFIG)")
+	f.StringVar(&o.ref.OnTimeout, "on-timeout", "", "When that is over `WHAT`: switch (default), or keep a host where it is")
+	f.StringVar(&o.ref.OnPowerError, "on-power-error", "", "Where --now fails `WHAT`: back to what the host booted (default), or keep it")
+	f.BoolVar(&o.ref.Permanent, "permanent", false, "Deploy for good, whatever the settings of CONFIG say")
+	_ = cmd.RegisterFlagCompletionFunc("within", cobra.NoFileCompletions)
+	_ = cmd.RegisterFlagCompletionFunc("on-timeout", cobra.FixedCompletions([]string{"switch", "keep"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("on-power-error", cobra.FixedCompletions([]string{"back", "keep"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// check refuses what the server would, in the words of the options.
+func (o *onceOptions) check(cmd *cobra.Command, now bool) error {
+	for _, name := range []string{"then", "within", "on-timeout", "on-power-error"} {
+		f := cmd.Flags().Lookup(name)
+		switch {
+		case !f.Changed:
+		case f.Value.String() == "":
+			return wrongUsage(cmd, "--%s is empty", name)
+		case o.ref.Permanent:
+			return wrongUsage(cmd, "--permanent and --%s exclude each other", name)
+		}
+	}
+	if d, err := pxepilot.ParseDuration(o.ref.Within); o.ref.Within != "" && (err != nil || d < pxepilot.LeastWithin || d > pxepilot.MostWithin) {
+		return wrongUsage(cmd, "--within is %s; want a time such as 90m, 4h or 2d, from 1s to 365d", pxepilot.Quote(o.ref.Within))
+	}
+	if v := o.ref.OnTimeout; v != "" && v != "switch" && v != "keep" {
+		return wrongUsage(cmd, "--on-timeout is %s; want switch or keep", pxepilot.Quote(v))
+	}
+	switch v := o.ref.OnPowerError; {
+	case v != "" && v != "back" && v != "keep":
+		return wrongUsage(cmd, "--on-power-error is %s; want back or keep", pxepilot.Quote(v))
+	case v != "" && !now:
+		return wrongUsage(cmd, "--on-power-error needs --now")
+	}
+	return nil
+}
+
+// noteOnce tells what will become of hosts that were deployed to once.
+func (p *program) noteOnce(hosts []apiv1.HostOutcome) {
+	type group struct {
+		first *apiv1.Arming
+		names []string
+	}
+	var groups []*group
+	for i := range hosts {
+		a := hosts[i].Armed
+		if a == nil {
+			continue
+		}
+		var of *group
+		for _, g := range groups {
+			if g.first.Then == a.Then && g.first.OnTimeout == a.OnTimeout && g.first.Until == a.Until {
+				of = g
+			}
+		}
+		if of == nil {
+			of = &group{first: a}
+			groups = append(groups, of)
+		}
+		of.names = append(of.names, hosts[i].Name)
+	}
+	for _, g := range groups {
+		is, their := "is", "its installer is done"
+		if len(g.names) > 1 {
+			is, their = "are", "their installers are done"
+		}
+		text := fmt.Sprintf("%s %s switched to %s when %s, at the latest at %s", someOf(g.names), is, g.first.Then, their, momentCell(g.first.Until))
+		if g.first.OnTimeout == "keep" {
+			text = fmt.Sprintf("%s %s switched to %s when %s, if that is before %s", someOf(g.names), is, g.first.Then, their, momentCell(g.first.Until))
+		}
+		p.say("note", text)
+	}
+}
+
+// someOf names a few hosts, and counts the others.
+func someOf(names []string) string {
+	const most = 5
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
+
+// armedFacts tell of what a host boots once.
+func armedFacts(fact func(name, value string), a *apiv1.Arming) {
+	if a == nil {
+		return
+	}
+	until := "or its time is over at " + momentCell(a.Until)
+	if a.OnTimeout == "keep" {
+		until = "if that is before " + momentCell(a.Until)
+	}
+	fact("Once", fmt.Sprintf("then %s, when its installer is done, %s (generation %d)", a.Then, until, a.Generation))
+	fact("Once, suspended", a.Suspended)
+	if f := a.Failure; f != nil {
+		log := ""
+		if f.Entry != 0 {
+			log = fmt.Sprintf(" ('pxe-pilot history %d' has its log)", f.Entry)
+		}
+		fact("Once, failed", f.Reason+", "+cmp.Or(age(f.At), f.At)+log)
+	}
+	if a.Finished != "" {
+		fact("Once, done", cmp.Or(age(a.Finished), a.Finished)+", but it could not be switched yet; 'pxe-pilot host history' tells why")
+	}
+}
+
+// onceCell is what begins and ends with an entry of the history for one host.
+func onceCell(s apiv1.Switch) string {
+	var parts []string
+	if s.Ended != nil {
+		parts = append(parts, fmt.Sprintf("%d ends", s.Ended.Generation))
+	}
+	if s.Armed != nil {
+		parts = append(parts, fmt.Sprintf("%d begins, then %s", s.Armed.Generation, s.Armed.Then))
+	}
+	return strings.Join(parts, "; ")
+}

@@ -69,7 +69,7 @@ func install(t *testing.T, killed bool) {
 | h1   | installer     | YES      |
 +------+---------------+----------+
 `
-	if diff := cmp.Diff(want, "\n"+pilot("config", "deploy", "--now", "installer", "h1")); diff != "" {
+	if diff := cmp.Diff(want, "\n"+pilot("config", "deploy", "--now", "installer", "h1", "--then", "local")); diff != "" {
 		t.Errorf("deploy (-want +got):\n%s", diff)
 	}
 	boots("installer")
@@ -87,6 +87,9 @@ func install(t *testing.T, killed bool) {
 
 	if got := pilot("host", "list"); !strings.Contains(got, "| h1   | local         | "+m.MACs[0]+" |") || !strings.Contains(got, " | On ") {
 		t.Errorf("in the end:\n%s", got)
+	}
+	if diff := cmp.Diff([]string{"api: deploy installer, done", "host h1: done local, done"}, history(t, s, "h1")); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
 	}
 	m.AsExplainedEach(t, explained...)
 	orders := slices.CompactFunc(bmc.Orders(t), func(a, b string) bool { return a == b && a == "boot pxe" }) // harmless twice, where an answer is late

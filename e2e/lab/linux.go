@@ -31,6 +31,14 @@ func LinuxInstaller(t testing.TB, root string, disk []byte) {
 	})
 }
 
+// LinuxCaller is Linux whose "caller" makes the calls of calls=PATH,PATH of the
+// command line, below /v1/self/ of server=ADDRESS:PORT, by busybox's wget. With
+// disk=write it writes disk to the machine's disk before, and reboots; else it turns
+// the machine off. It says "called PATH: ANSWER" of each call.
+func LinuxCaller(t testing.TB, root string, disk []byte) {
+	linux(t, root, "caller", map[string][]byte{"then": script(t, "call"), "bin/lease": script(t, "lease"), "disk": disk})
+}
+
 // Says waits until the machine says something on the serial line, after what was
 // looked at so far.
 func (m *Machine) Says(t testing.TB, something string) {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"crypto/rand"
 	"os"
 	"strings"
@@ -23,8 +22,11 @@ const bootVariable = "PXE_PILOT_BOOT_ID"
 // while it is suspended and which nobody sets. Where nobody says which boot it is,
 // that time counts for this server only: what outlives it goes by the wall clock.
 func bootClock(env func(string) string) func() pxepilot.Moment {
-	text, _ := os.ReadFile(bootID)
-	boot := strings.ReplaceAll(strings.TrimSpace(cmp.Or(string(text), env(bootVariable))), "-", "") // as systemd writes it
+	text, err := os.ReadFile(bootID)
+	if err != nil && env != nil {
+		text = []byte(env(bootVariable))
+	}
+	boot := strings.ReplaceAll(strings.TrimSpace(string(text)), "-", "") // as systemd writes it
 	if boot == "" {
 		boot = "server " + rand.Text()
 	}

@@ -26,7 +26,7 @@ func TestExpireTask(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- s.Expire(ctx) }()
 		once("a", time.Hour)
-		time.Sleep(30 * time.Minute)
+		<-time.After(30 * time.Minute)
 		once("b", 90*time.Second)
 		for _, tt := range []struct {
 			after time.Duration
@@ -37,7 +37,7 @@ func TestExpireTask(t *testing.T) {
 			{30*time.Minute - 90*time.Second - time.Millisecond, "a ubuntu, b local"},
 			{time.Millisecond, "a local, b local"},
 		} {
-			time.Sleep(tt.after)
+			<-time.After(tt.after)
 			synctest.Wait()
 			s.boots(tt.boots)
 		}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -167,6 +168,7 @@ type linkRoot struct {
 	stuck      bool            // what was done cannot be undone
 	fails      error
 	rules      map[string]pxepilot.Rule
+	mu         sync.Mutex // for who looks while others change
 }
 
 func linkPath(loader string, m pxepilot.MAC) string { return loader + "/" + m.String() }
@@ -217,6 +219,12 @@ func (r *linkRoot) set(path, text string) {
 }
 
 func (r *linkRoot) View(context.Context, *pxepilot.Inventory) (*pxepilot.View, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen()
+}
+
+func (r *linkRoot) seen() (*pxepilot.View, error) {
 	if r.fails != nil {
 		return nil, r.fails
 	}
@@ -291,15 +299,17 @@ func (r *linkRoot) Recover(context.Context) error {
 	return r.fails
 }
 
-func (r *linkRoot) Change(ctx context.Context, inv *pxepilot.Inventory, dryRun bool,
+func (r *linkRoot) Change(ctx context.Context, _ *pxepilot.Inventory, dryRun bool,
 	decide func(*pxepilot.View) ([]pxepilot.Move, error),
 ) ([]pxepilot.Step, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if !dryRun {
 		if err := r.Recover(ctx); err != nil {
 			return nil, err
 		}
 	}
-	view, err := r.View(ctx, inv)
+	view, err := r.seen()
 	if err != nil {
 		return nil, err
 	}

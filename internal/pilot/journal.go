@@ -172,6 +172,8 @@ func (b *book) tell(r *pxepilot.Record) {
 	for _, e := range slices.Concat(r.New, r.Finished) {
 		level := slog.LevelInfo
 		switch {
+		case e.Result == pxepilot.UnderWay: // it is told when it is over
+			continue
 		case e.Loud:
 			level = slog.LevelWarn
 		case e.Actor != Hand:

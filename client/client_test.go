@@ -121,9 +121,13 @@ func TestCalls(t *testing.T) {
 			[]apiv1.Arming{{Name: "h1", Generation: 3, Then: "local"}}},
 		{"disarm", func(ctx context.Context, c *Client) (any, error) { return c.Disarm(ctx, "h1", "h2") }, `PUT /v1/disarm {"hosts":["h1","h2"]}`, `{"armings":[]}`, []apiv1.Arming{}},
 		{"self", func(ctx context.Context, c *Client) (any, error) { return c.Self(ctx, apiv1.SelfOptions{}) }, "GET /v1/self", `{"name":"h1","generation":3}`, &apiv1.Self{Name: "h1", Generation: 3}},
-		{"done", func(ctx context.Context, c *Client) (any, error) { return c.Done(ctx, apiv1.SelfOptions{Host: "00:00:00:00:00:01", Generation: 3}) },
+		{"done", func(ctx context.Context, c *Client) (any, error) {
+			return c.Done(ctx, apiv1.SelfOptions{Host: "00:00:00:00:00:01", Generation: 3})
+		},
 			"POST /v1/self/done?generation=3&host=00%3A00%3A00%3A00%3A00%3A01", `{"name":"h1"}`, &apiv1.Self{Name: "h1"}},
-		{"failed", func(ctx context.Context, c *Client) (any, error) { return c.Failed(ctx, apiv1.SelfOptions{}, "no disk", "sda: \"") },
+		{"failed", func(ctx context.Context, c *Client) (any, error) {
+			return c.Failed(ctx, apiv1.SelfOptions{}, "no disk", "sda: \"")
+		},
 			"POST /v1/self/failed?reason=no+disk sda: \"", `{"name":"h1"}`, &apiv1.Self{Name: "h1"}},
 		{"host", func(ctx context.Context, c *Client) (any, error) { return c.Host(ctx, "00:00:00:00:00:03") }, "GET /v1/hosts/00:00:00:00:00:03", h3JSON, &h3},
 		{"host with a slash", func(ctx context.Context, c *Client) (any, error) { return c.Host(ctx, "../h3") }, "GET /v1/hosts/..%2Fh3", h3JSON, &h3},

@@ -165,6 +165,10 @@ In another terminal, try:
   %[1]s host list
   %[1]s config list
   %[1]s config deploy --now ubuntu-24.04-install web1 web2
+  %[1]s config deploy ubuntu-24.04-install db1 --then local
+  %[1]s host armed
+  curl -s -X POST '%[3]s/v1/self/done?host=db1'    # as its installer would
+  %[1]s history
   %[1]s host off db1
   %[1]s host status web1 web2 db1
   %[1]s host show lab1                 # its BMC is dead

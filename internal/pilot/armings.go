@@ -119,13 +119,11 @@ func estranged(a *pxepilot.Arming, inv *pxepilot.Inventory) string {
 		}
 		lost = append(lost, m.String())
 	}
-	why := ""
-	switch {
-	case h == nil:
-		why = "the host is no longer in the file"
-	case len(lost) == 0:
+	if h != nil && len(lost) == 0 {
 		return ""
-	default:
+	}
+	why := "the host is no longer in the file"
+	if h != nil {
 		why = "the host has " + strings.Join(lost, " and ") + " no longer in the file"
 	}
 	if len(others) > 0 {

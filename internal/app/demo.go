@@ -143,6 +143,7 @@ func deployDemo(ctx context.Context, p *pilot.Pilot) error {
 			Want:          pxepilot.Deploy,
 			Configuration: d.configuration,
 			Hosts:         []pilot.HostRef{{Name: d.host}},
+			By:            pilot.Actor{Name: "demo"},
 		})
 		if err != nil {
 			return err

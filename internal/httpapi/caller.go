@@ -28,12 +28,12 @@ func Callers(note func(net.Conn) Caller) func(context.Context, net.Conn) context
 func caller(r *http.Request) (pxepilot.MAC, error) {
 	if via := r.Header.Values("Via"); len(via) > 0 {
 		return pxepilot.MAC{}, pxepilot.Errorf(pxepilot.Forbidden,
-			"the request came through a proxy (Via: %s), so that nobody can tell which machine asked; ask without a proxy, or name the host in the URL",
+			"the request came through a proxy (Via: %s), so that nobody can tell which machine asked; ask without a proxy, or name the host in the URL (?host=NAME)",
 			pxepilot.Quote(via[0]))
 	}
 	tell, ok := r.Context().Value(callerKey{}).(Caller)
 	if !ok {
-		return pxepilot.MAC{}, pxepilot.Errorf(pxepilot.Forbidden, "this server does not know machines by their connections; name the host in the URL")
+		return pxepilot.MAC{}, pxepilot.Errorf(pxepilot.Forbidden, "this server does not know machines by their connections; name the host in the URL (?host=NAME)")
 	}
 	return tell(r.Context())
 }

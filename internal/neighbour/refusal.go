@@ -36,7 +36,7 @@ func (e *AnonymousError) Error() string { return e.err.Error() }
 func (e *AnonymousError) Unwrap() error { return e.err }
 
 // byName is what helps always: then nobody needs to be told by an address.
-const byName = "name the host in the URL"
+const byName = "name the host in the URL (?host=NAME)"
 
 // refuse makes an AnonymousError of what was seen and what to do.
 func refuse(why Reason, remedy, format string, args ...any) *AnonymousError {

@@ -9,5 +9,5 @@ func (p *Pilot) Speaker(m pxepilot.MAC) (*pxepilot.Host, error) {
 	}
 	return nil, pxepilot.Errorf(pxepilot.Forbidden, "the request came from %s, which is no host's MAC address; "+
 		"if a host speaks with it (a bond, a bridge or another card), add it to the host's identity_macs in the configuration file; "+
-		"if it is a container's, a proxy's or a router's (NAT), name the host in the URL", m)
+		"if it is a container's, a proxy's or a router's (NAT), name the host in the URL (?host=NAME)", m)
 }

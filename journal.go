@@ -71,13 +71,14 @@ type Boot struct {
 }
 
 // A Record is what is written to the journal at once: all of it, durably, or
-// nothing. An arming, or the failure in it, that names no entry yet gets the last
-// one of New that is about its host.
+// nothing. An arming, or the failure in it, that names no entry yet gets the one of
+// New by which its generation began, or that tells of the failure of its host.
 type Record struct {
 	New      []*Entry          // get their IDs
 	Finished []*Entry          // were written before, about the same hosts, and have a result now
 	Armed    []Arming          // new ones, and those that changed; one a host
 	Disarmed []string          // hosts; of one that is armed anew in the same record the old arming goes
+	Ended    []Ended           // one a host; the one before goes
 	Known    map[string]Boot   // last known state, by host; a zero Boot removes
 	Contents map[string]string // digest by configuration and loader ("name\x00loader"); empty removes
 }
@@ -87,6 +88,7 @@ type Memory struct {
 	Generation uint64 // the last one
 	UnderWay   []*Entry
 	Armings    []Arming
+	Ended      []Ended // the last of each host
 	Known      map[string]Boot
 	Contents   map[string]string
 }

@@ -25,6 +25,14 @@ type Arming struct {
 	Finished      time.Time // when its installer said that it is done and the host could not be switched; else zero
 }
 
+// An Ended arming is the last one of its host, and how it ended: who says once more
+// that an install is done has to be told that all is well.
+type Ended struct {
+	Arming
+	How What
+	At  time.Time
+}
+
 // OnTimeout is what becomes of an armed host when its time is over.
 type OnTimeout string
 

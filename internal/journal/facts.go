@@ -17,12 +17,14 @@ const (
 	factDisarmed   = 3
 	factArmed      = 4
 	factGeneration = 5
+	factEnded      = 6
 )
 
 // Facts are what holds now, as opposed to what happened.
 type facts struct {
 	generation uint64 // the last one
 	armings    map[string]pxepilot.Arming
+	ended      map[string]pxepilot.Ended
 	known      map[string]pxepilot.Boot
 	contents   map[string]string
 }
@@ -30,6 +32,7 @@ type facts struct {
 func newFacts() *facts {
 	return &facts{
 		armings:  map[string]pxepilot.Arming{},
+		ended:    map[string]pxepilot.Ended{},
 		known:    map[string]pxepilot.Boot{},
 		contents: map[string]string{},
 	}
@@ -38,10 +41,11 @@ func newFacts() *facts {
 // packFacts makes the blob of what a record changes, or nil where it changes
 // nothing.
 func packFacts(r *pxepilot.Record) []byte {
-	if len(r.Armed)+len(r.Disarmed)+len(r.Known)+len(r.Contents) == 0 {
+	changes := len(r.Armed) + len(r.Disarmed) + len(r.Ended) + len(r.Known) + len(r.Contents)
+	if changes == 0 {
 		return nil
 	}
-	p := newPacker(hostSize * (len(r.Armed) + len(r.Disarmed) + len(r.Known) + len(r.Contents)))
+	p := newPacker(hostSize * changes)
 	for host, boot := range r.Known {
 		p.known(host, boot)
 	}
@@ -55,20 +59,26 @@ func packFacts(r *pxepilot.Record) []byte {
 	for i := range r.Armed {
 		p.arming(&r.Armed[i])
 	}
+	for i := range r.Ended {
+		p.ended(&r.Ended[i])
+	}
 	return p.seal()
 }
 
 // pack makes one blob of all facts.
 func (f *facts) pack() []byte {
-	p := newPacker(hostSize * (len(f.armings) + len(f.known) + len(f.contents)))
+	p := newPacker(hostSize * (len(f.armings) + len(f.ended) + len(f.known) + len(f.contents)))
 	for _, host := range slices.Sorted(maps.Keys(f.known)) {
 		p.known(host, f.known[host])
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.contents)) {
 		p.content(name, f.contents[name])
 	}
-	for _, a := range f.list() {
+	for _, a := range f.armed() {
 		p.arming(&a)
+	}
+	for _, a := range f.over() {
+		p.ended(&a)
 	}
 	p.number(factGeneration)
 	p.number(f.generation)
@@ -90,6 +100,13 @@ func (p *packer) content(name, digest string) {
 func (p *packer) arming(a *pxepilot.Arming) {
 	p.number(factArmed)
 	p.oneShot(a)
+}
+
+func (p *packer) ended(a *pxepilot.Ended) {
+	p.number(factEnded)
+	p.oneShot(&a.Arming)
+	p.word(string(a.How))
+	p.moment(a.At)
 }
 
 func (p *packer) oneShot(a *pxepilot.Arming) {
@@ -135,13 +152,17 @@ func (u *unpacker) oneShot() pxepilot.Arming {
 	a.Entry = u.signed()
 	a.Configuration = u.word()
 	a.Then = u.word()
-	a.DropUncovered = u.flag()
+	if u.format > firstPacking {
+		a.DropUncovered = u.flag()
+	}
 	a.OnTimeout = pxepilot.OnTimeout(u.word())
 	a.Within = time.Duration(u.signed())
 	a.Armed = u.moment()
 	a.Deadline = pxepilot.Moment{Boot: u.word(), Since: time.Duration(u.signed()), Wall: u.moment()}
 	a.Suspended = u.word()
-	a.Finished = u.moment()
+	if u.format > firstPacking {
+		a.Finished = u.moment()
+	}
 	if u.flag() {
 		a.Failure = &pxepilot.Failure{At: u.moment(), Reason: u.word(), Entry: u.signed()}
 	}
@@ -165,6 +186,9 @@ func (f *facts) add(blob []byte) error {
 			a := u.oneShot()
 			f.armings[a.Host] = a
 			f.generation = max(f.generation, a.Generation)
+		case factEnded:
+			a := pxepilot.Ended{Arming: u.oneShot(), How: pxepilot.What(u.word()), At: u.moment()}
+			f.ended[a.Host] = a
 		case factGeneration:
 			f.generation = max(f.generation, u.number())
 		default:
@@ -184,7 +208,12 @@ func set[V comparable](m map[string]V, key string, value V) {
 	m[key] = value
 }
 
-// list returns the armings by host.
-func (f *facts) list() []pxepilot.Arming {
+// armed are the armings by host.
+func (f *facts) armed() []pxepilot.Arming {
 	return slices.SortedFunc(maps.Values(f.armings), func(a, b pxepilot.Arming) int { return strings.Compare(a.Host, b.Host) })
+}
+
+// over are the last ones that ended by host.
+func (f *facts) over() []pxepilot.Ended {
+	return slices.SortedFunc(maps.Values(f.ended), func(a, b pxepilot.Ended) int { return strings.Compare(a.Host, b.Host) })
 }

@@ -34,7 +34,7 @@ func (p *packer) begun(a *pxepilot.Arming) {
 }
 
 func (u *unpacker) begun() *pxepilot.Arming {
-	if !u.flag() {
+	if u.format == firstPacking || !u.flag() {
 		return nil
 	}
 	a := u.oneShot()
@@ -77,7 +77,7 @@ func (u *unpacker) change() pxepilot.Switch {
 }
 
 // pass reads over that: where one host of thousands is asked for, the others need
-// no strings.
+// no strings, but for those few that were armed.
 func (u *unpacker) pass() {
 	for range 2 {
 		u.word()

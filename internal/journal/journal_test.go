@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,8 +62,11 @@ func TestOneShot(t *testing.T) {
 		Deadline: pxepilot.Moment{Boot: "b1", Since: time.Hour, Wall: at.Add(pxepilot.DefaultWithin)},
 	}
 
+	begun := armed
+	deploy.Hosts[0].Armed = &begun
 	r := &pxepilot.Record{New: []*pxepilot.Entry{deploy}, Armed: []pxepilot.Arming{armed}}
 	intended := *deploy
+	intended.Hosts = slices.Clone(deploy.Hosts)
 	intended.ID, intended.Count = 1, 1
 	armed.Entry = 1
 	want.Generation, want.UnderWay, want.Armings = 4, []*pxepilot.Entry{&intended}, []pxepilot.Arming{armed}
@@ -88,9 +92,9 @@ func TestOneShot(t *testing.T) {
 	want.Armings = []pxepilot.Arming{told}
 	write(&pxepilot.Record{New: []*pxepilot.Entry{failed}, Armed: []pxepilot.Arming{armed}})
 
-	want.Armings = nil
+	want.Armings, want.Ended = nil, []pxepilot.Ended{{Arming: told, How: pxepilot.Finished, At: at.Add(time.Hour)}}
 	want.Contents["ubuntu\x00grub"] = "beef"
-	write(&pxepilot.Record{Disarmed: []string{"h1"}, Contents: map[string]string{"ubuntu\x00grub": "beef"}})
+	write(&pxepilot.Record{Disarmed: []string{"h1"}, Ended: want.Ended, Contents: map[string]string{"ubuntu\x00grub": "beef"}})
 
 	f.answers(pxepilot.Question{ID: 2}, []pxepilot.Entry{*failed})
 	short := *failed
@@ -181,17 +185,24 @@ func TestHalfIndexed(t *testing.T) {
 func TestNumbers(t *testing.T) {
 	f := newFixture(t, t.TempDir(), Options{})
 	defer f.Close()
-	about := func(hosts ...string) *pxepilot.Entry {
-		e := &pxepilot.Entry{At: at}
+	generation := uint64(0)
+	about := func(what pxepilot.What, hosts ...string) *pxepilot.Entry {
+		e := &pxepilot.Entry{At: at, What: what}
 		for _, h := range hosts {
-			e.Hosts = append(e.Hosts, pxepilot.Switch{Host: h})
+			s := pxepilot.Switch{Host: h}
+			if what == pxepilot.Deployed {
+				generation++
+				s.Armed = &pxepilot.Arming{Host: h, Generation: generation}
+			}
+			e.Hosts = append(e.Hosts, s)
 		}
 		return e
 	}
 	r := &pxepilot.Record{
-		New: []*pxepilot.Entry{about("h1", "h2"), about("h2", "h3"), about("h4")},
+		New: []*pxepilot.Entry{about(pxepilot.Deployed, "h1", "h2"), about(pxepilot.Failed, "h2", "h3"), about(pxepilot.Cleared, "h1", "h4")},
 		Armed: []pxepilot.Arming{
-			{Host: "h1"}, {Host: "h2", Failure: &pxepilot.Failure{}}, {Host: "h3", Entry: 77, Failure: &pxepilot.Failure{Entry: 78}}, {Host: "h5"},
+			{Host: "h1", Generation: 1}, {Host: "h2", Generation: 2, Failure: &pxepilot.Failure{}}, {Host: "h3", Generation: 9, Entry: 77, Failure: &pxepilot.Failure{Entry: 78}},
+			{Host: "h5", Generation: 10},
 		},
 	}
 	must(t, f.Write(t.Context(), r))
@@ -202,7 +213,7 @@ func TestNumbers(t *testing.T) {
 			got += fmt.Sprint(" ", a.Failure.Entry)
 		}
 	}
-	if want := "1 2 3, h1 1, h2 2 2, h3 77 78, h5 0"; got != want {
+	if want := "1 2 3, h1 1, h2 1 2, h3 77 78, h5 0"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 }

@@ -83,6 +83,7 @@ func deedEntry(n int64) *pxepilot.Entry {
 	for i := range width {
 		e.Hosts = append(e.Hosts, pxepilot.Switch{Host: fmt.Sprint("h", (n+int64(i))%300)})
 	}
+	e.Hosts[0].Armed = &pxepilot.Arming{Host: e.Hosts[0].Host, Generation: uint64(n)}
 	return e
 }
 

@@ -23,6 +23,7 @@ func (m *model) clone() *model {
 	c := *m
 	c.entries = slices.Clone(m.entries)
 	c.memory.Armings = slices.Clone(m.memory.Armings)
+	c.memory.Ended = slices.Clone(m.memory.Ended)
 	c.memory.Known = maps.Clone(m.memory.Known)
 	c.memory.Contents = maps.Clone(m.memory.Contents)
 	return &c
@@ -53,6 +54,10 @@ func (m *model) write(r *pxepilot.Record) {
 		m.memory.Armings = append(m.memory.Armings, a)
 	}
 	slices.SortFunc(m.memory.Armings, func(a, b pxepilot.Arming) int { return strings.Compare(a.Host, b.Host) })
+	for _, a := range r.Ended {
+		m.memory.Ended = append(slices.DeleteFunc(m.memory.Ended, func(old pxepilot.Ended) bool { return old.Host == a.Host }), a)
+	}
+	slices.SortFunc(m.memory.Ended, func(a, b pxepilot.Ended) int { return strings.Compare(a.Host, b.Host) })
 	for host, boot := range r.Known {
 		m.memory.Known[host] = boot
 		if boot == (pxepilot.Boot{}) {

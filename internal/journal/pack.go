@@ -18,8 +18,12 @@ type packer struct {
 	last  string // name
 }
 
-// packing is the format of blobs, their first byte.
-const packing = 1
+// packing is the format of blobs, their first byte. The first one, which is read as
+// well, had no armings with hosts, and less of them.
+const (
+	packing      = 2
+	firstPacking = 1
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -116,18 +120,19 @@ var errBlob = errors.New("a blob is damaged")
 
 // An unpacker reads a blob. After the first error it reads nothing but zeros.
 type unpacker struct {
-	rest  string
-	words []string
-	last  []byte // name
-	err   error
+	format byte
+	rest   string
+	words  []string
+	last   []byte // name
+	err    error
 }
 
 func newUnpacker(blob []byte) *unpacker {
 	end := len(blob) - crc32.Size
-	if end < 1 || blob[0] != packing || crc32.Checksum(blob[:end], castagnoli) != binary.LittleEndian.Uint32(blob[end:]) {
+	if end < 1 || blob[0] != packing && blob[0] != firstPacking || crc32.Checksum(blob[:end], castagnoli) != binary.LittleEndian.Uint32(blob[end:]) {
 		return &unpacker{err: errBlob}
 	}
-	return &unpacker{rest: string(blob[1:end])}
+	return &unpacker{format: blob[0], rest: string(blob[1:end])}
 }
 
 func (u *unpacker) fail() {

@@ -50,6 +50,9 @@ var (
 		}
 		return a
 	})
+	endings = rapid.Custom(func(t *rapid.T) pxepilot.Ended {
+		return pxepilot.Ended{Arming: armings.Draw(t, "arming"), How: rapid.SampledFrom([]pxepilot.What{pxepilot.Finished, pxepilot.TimedOut}).Draw(t, "how"), At: moments.Draw(t, "at")}
+	})
 	maybeArmings = rapid.Custom(func(t *rapid.T) *pxepilot.Arming {
 		if rapid.IntRange(0, 3).Draw(t, "one") > 0 {
 			return nil
@@ -96,6 +99,7 @@ func (m *model) record(t *rapid.T) *pxepilot.Record {
 		New:      rapid.SliceOfN(entries, 0, 3).Draw(t, "new"),
 		Armed:    rapid.SliceOfNDistinct(armings, 0, 2, func(a pxepilot.Arming) string { return a.Host }).Draw(t, "armed"),
 		Disarmed: rapid.SliceOfN(hostNames, 0, 2).Draw(t, "disarmed"),
+		Ended:    rapid.SliceOfNDistinct(endings, 0, 2, func(a pxepilot.Ended) string { return a.Host }).Draw(t, "ended"),
 		Known:    rapid.MapOfN(hostNames, boots, 0, 3).Draw(t, "known"),
 		Contents: rapid.MapOfN(words, digests, 0, 2).Draw(t, "contents"),
 	}

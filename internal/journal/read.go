@@ -24,7 +24,7 @@ func (j *Journal) Remember(ctx context.Context) (*pxepilot.Memory, error) {
 		if err != nil {
 			return err
 		}
-		memory = &pxepilot.Memory{Generation: f.generation, Armings: f.list(), Known: f.known, Contents: f.contents}
+		memory = &pxepilot.Memory{Generation: f.generation, Armings: f.armed(), Ended: f.over(), Known: f.known, Contents: f.contents}
 		for i := range underWay {
 			memory.UnderWay = append(memory.UnderWay, &underWay[i])
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -40,7 +41,22 @@ func goldenModel(write func(*pxepilot.Record)) {
 		Armed:    []pxepilot.Arming{begun},
 		Known:    map[string]pxepilot.Boot{"h1": {}},
 		Contents: map[string]string{"local\x00grub": "beef"},
+		Ended:    []pxepilot.Ended{{Arming: begun, How: pxepilot.Finished, At: at}},
 	})
+}
+
+// written gives a record what it got when it was written.
+func written(m *model, r *pxepilot.Record) {
+	for i, e := range r.New {
+		e.ID, e.Count = int64(len(m.entries)+i)+1, len(e.Hosts)
+	}
+	for i := range r.Armed {
+		if a := &r.Armed[i]; a.Host != "h9" || a.Failure == nil {
+			a.Entry = r.New[0].ID
+		} else if a.Failure.Entry == 0 {
+			a.Failure.Entry = r.New[0].ID
+		}
+	}
 }
 
 // TestVersions: the database of every version is brought to this one's, and all
@@ -59,17 +75,7 @@ func TestVersions(t *testing.T) {
 		copyFile(t, filepath.Join(dir, database), golden(version))
 		f, m := newFixture(t, dir, Options{}), newModel()
 		goldenModel(func(r *pxepilot.Record) {
-			// As it was when that was written.
-			for i, e := range r.New {
-				e.ID, e.Count = int64(len(m.entries)+i)+1, len(e.Hosts)
-			}
-			for i := range r.Armed {
-				if a := &r.Armed[i]; a.Host != "h9" || a.Failure == nil {
-					a.Entry = r.New[0].ID
-				} else {
-					a.Failure.Entry = r.New[0].ID
-				}
-			}
+			written(m, r)
 			m.write(r)
 		})
 		f.same(m.remember())
@@ -80,6 +86,44 @@ func TestVersions(t *testing.T) {
 		f.same(m.remember())
 		must(t, f.Close())
 	}
+}
+
+// TestFirstPacking: what was packed before hosts were armed is read as it is, and
+// written on.
+func TestFirstPacking(t *testing.T) {
+	dir := t.TempDir()
+	copyFile(t, filepath.Join(dir, database), filepath.Join("testdata", "packing1.db"))
+	f, m := newFixture(t, dir, Options{}), newModel()
+	defer f.Close()
+	bare := func(a *pxepilot.Arming) { a.DropUncovered, a.Finished = false, time.Time{} }
+	goldenModel(func(r *pxepilot.Record) {
+		written(m, r)
+		for _, e := range r.New {
+			for i := range e.Hosts {
+				e.Hosts[i].Armed, e.Hosts[i].Ended = nil, nil
+			}
+		}
+		for i := range r.Armed {
+			bare(&r.Armed[i])
+			if r.Armed[i].Failure != nil {
+				r.Armed[i].Failure.Entry = r.New[0].ID // as they were numbered then
+			}
+		}
+		for _, e := range r.Finished {
+			e.Hosts[0].Armed = nil
+		}
+		r.Ended = nil
+		m.write(r)
+	})
+	f.same(m.remember())
+	for _, q := range []pxepilot.Question{{}, {Host: "h9"}, {Host: "h9", Hosts: 1}, {Actor: "host h9"}, {ID: 10}} {
+		f.answers(q, m.ask(q))
+	}
+	f.write(m, deed(11))
+	f.same(m.remember())
+	f.loose = 1 << 40
+	must(t, f.together(t.Context()))
+	f.same(m.remember())
 }
 
 // TestMigrate: a migration happens as a whole or not at all, once, and nothing

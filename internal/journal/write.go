@@ -91,23 +91,27 @@ func (j *Journal) number(r *pxepilot.Record) numbering {
 		*to = id
 		given = append(given, to)
 	}
-	about := map[string]int64{} // the last new entry of a host
+	begun := map[uint64]int64{}  // by generation
+	failed := map[string]int64{} // by host, the last one
 	for i, e := range r.New {
 		give(&e.ID, j.lastID+int64(i)+1)
-		if len(r.Armed) > 0 {
-			for h := range e.Hosts {
-				about[e.Hosts[h].Host] = e.ID
+		for h := range e.Hosts {
+			s := &e.Hosts[h]
+			if s.Armed != nil {
+				begun[s.Armed.Generation] = e.ID
+			}
+			if e.What == pxepilot.Failed {
+				failed[s.Host] = e.ID
 			}
 		}
 	}
 	for i := range r.Armed {
 		a := &r.Armed[i]
-		id := about[a.Host]
-		if a.Entry == 0 && id != 0 {
+		if id := begun[a.Generation]; a.Entry == 0 && id != 0 {
 			give(&a.Entry, id)
 		}
-		if a.Failure != nil && a.Failure.Entry == 0 && id != 0 {
-			give(&a.Failure.Entry, id)
+		if f := a.Failure; f != nil && f.Entry == 0 && failed[a.Host] != 0 {
+			give(&f.Entry, failed[a.Host])
 		}
 	}
 	return given

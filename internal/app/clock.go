@@ -30,7 +30,9 @@ func bootClock(env func(string) string) func() pxepilot.Moment {
 	if boot == "" {
 		boot = "server " + rand.Text()
 	}
-	return func() pxepilot.Moment { return pxepilot.Moment{Boot: boot, Since: sinceBoot(), Wall: time.Now()} }
+	return func() pxepilot.Moment {
+		return pxepilot.Moment{Boot: boot, Since: sinceBoot(), Wall: time.Now().Round(0)} // without the reading of another clock
+	}
 }
 
 func sinceBoot() time.Duration {

@@ -26,11 +26,13 @@ func (p *Pilot) push(ctx context.Context, site *Site) error {
 	if site.AfterSwitch == nil {
 		return nil
 	}
-	return p.afterwards.pass(func() error {
+	err := p.afterwards.pass(func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timing.AfterSwitch)
 		defer cancel()
 		return site.AfterSwitch(ctx)
 	})
+	p.unpushed.Store(err != nil)
+	return err
 }
 
 // unpushed notes in the results of hosts that were to be rebooted why they were

@@ -2,7 +2,6 @@ package pilot
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -77,9 +76,9 @@ func (b *book) keepArmings(r *pxepilot.Record) {
 
 // suspensions adds to a record which armings wait from now on for somebody to mend
 // the file, and which do no more.
-func (b *book) suspensions(record *pxepilot.Record, inv *pxepilot.Inventory) {
+func (b *book) suspensions(record *pxepilot.Record, changes *rearming, inv *pxepilot.Inventory) {
 	for _, host := range b.armings.Hosts() {
-		a := b.armedAfter(record, host)
+		a := changes.of(host)
 		if a == nil {
 			continue
 		}
@@ -98,10 +97,10 @@ func (b *book) suspensions(record *pxepilot.Record, inv *pxepilot.Inventory) {
 		if why == "" {
 			e.What, e.Why, e.Loud = pxepilot.Resumed, "it is in the file again as it was", false
 		}
-		changed := *a
-		changed.Suspended = why
+		suspended := *a
+		suspended.Suspended = why
 		record.New = append(record.New, e)
-		rearm(record, changed)
+		changes.set(suspended)
 	}
 }
 
@@ -134,25 +133,27 @@ func estranged(a *pxepilot.Arming, inv *pxepilot.Inventory) string {
 
 // Disarm has hosts boot for good what they were to boot once: nothing switches them
 // any more. A host may be one that is no longer in the file.
-func (p *Pilot) Disarm(ctx context.Context, hosts []string, by Actor) ([]pxepilot.Arming, error) {
+func (p *Pilot) Disarm(ctx context.Context, hosts []HostRef, by Actor) ([]pxepilot.Arming, error) {
 	if p.book == nil {
 		return nil, errNoJournal
 	}
 	if len(hosts) == 0 {
 		return nil, pxepilot.Errorf(pxepilot.Invalid, "no host was named; say for which hosts")
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timing.Whole)
+	defer cancel()
 	b, inv := p.book, p.site().Inventory
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.remember(ctx); err != nil && b.required() {
-		return nil, unwritten(err)
+		return nil, undisarmed(err)
 	}
 	e := &pxepilot.Entry{At: b.now(), What: pxepilot.Disarmed, Actor: by.Name, From: by.From, Result: pxepilot.Done}
-	record := &pxepilot.Record{New: []*pxepilot.Entry{e}}
+	record, changes := &pxepilot.Record{New: []*pxepilot.Entry{e}}, b.rearming()
 	var ended []pxepilot.Arming
-	for _, ref := range hosts {
-		h, err := findHost(inv, ref)
-		name := ref
+	for i, ref := range hosts {
+		h, err := find(inv, ref, i)
+		name := ref.Name
 		if h != nil {
 			name = h.Name
 		}
@@ -162,19 +163,24 @@ func (p *Pilot) Disarm(ctx context.Context, hosts []string, by Actor) ([]pxepilo
 			return nil, err
 		case a == nil:
 			return nil, pxepilot.Errorf(pxepilot.Conflict, "host %s is not armed", pxepilot.Quote(name))
-		case slices.Contains(record.Disarmed, name):
+		case changes.end(name, e.What, e.At) == nil:
 			return nil, pxepilot.Errorf(pxepilot.Conflict, "host %s is named twice", pxepilot.Quote(name))
 		}
-		disarm(record, name)
 		ended = append(ended, *a)
 		e.Hosts = append(e.Hosts, pxepilot.Switch{Host: name, Before: b.known[name], After: b.known[name], Ended: a})
 	}
 	e.Count, e.Of = len(e.Hosts), common(e.Hosts)
+	changes.into(record)
 	if err := b.write(ctx, record); err != nil {
 		if b.required() {
-			return nil, unwritten(err)
+			return nil, undisarmed(err)
 		}
 		b.owe(record, err)
 	}
 	return ended, nil
+}
+
+// undisarmed is the answer to a disarm that cannot be written down.
+func undisarmed(err error) error {
+	return pxepilot.Errorf(pxepilot.Unavailable, "nothing was disarmed, for it cannot be written down: %s", pxepilot.ErrorMessage(err)).Because(causeOf(err))
 }

@@ -105,7 +105,7 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	defer cancel()
 	var out Outcome
 	var deployed pxepilot.Configuration
-	e, ended := p.entryOf(ctx, c, hosts)
+	e, ended := p.entryOf(asked, c, hosts)
 	done, err := p.switchLinks(asked, site, c.DryRun, e, func(view *pxepilot.View) (plan, error) {
 		var plan plan
 		deployed, _ = view.Configuration(c.Configuration)

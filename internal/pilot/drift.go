@@ -107,7 +107,8 @@ func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func(
 	if b.last.clean {
 		return record, func() {}
 	}
-	b.reconcile(record, view)
+	changes := b.rearming()
+	b.reconcile(record, changes, view)
 	hand := &pxepilot.Entry{At: b.now(), What: pxepilot.ByHand, Actor: Hand, Result: pxepilot.Done}
 	if !b.began {
 		hand.Why = "while the server was down"
@@ -125,12 +126,18 @@ func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func(
 		if known && before.Digest == now[i].Digest {
 			continue // what it says is what it said when its links were set
 		}
-		if known && touched(before, now[i]) {
-			s := pxepilot.Switch{Host: host, Before: before, After: now[i]}
-			if a := b.armedAfter(record, host); a != nil && movedOff(a, now[i]) {
-				s.Ended = a
-				disarm(record, host)
-			}
+		a, byHand := changes.of(host), known && touched(before, now[i])
+		s := pxepilot.Switch{Host: host, Before: before, After: now[i]}
+		switch {
+		case a == nil:
+		case byHand && movedOff(a, now[i]):
+			s.Ended = changes.end(host, hand.What, hand.At)
+		case !byHand && now[i].Configuration != "" && movedOff(a, now[i]):
+			// While it was not in the file, or with other links.
+			s.Before = pxepilot.Boot{State: pxepilot.Configured, Configuration: a.Configuration}
+			s.Ended, byHand = changes.end(host, hand.What, hand.At), true
+		}
+		if byHand {
 			hand.Hosts = append(hand.Hosts, s)
 			hand.Loud = hand.Loud || unsettled(now[i]) || s.Ended != nil
 		}
@@ -143,7 +150,8 @@ func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func(
 			}
 		}
 	}
-	b.suspensions(record, view.Inventory)
+	b.suspensions(record, changes, view.Inventory)
+	changes.into(record)
 	if len(hand.Hosts) > 0 {
 		hand.Of, hand.Count = common(hand.Hosts), len(hand.Hosts)
 		if slices.ContainsFunc(hand.Hosts, func(s pxepilot.Switch) bool { return s.Ended != nil }) {

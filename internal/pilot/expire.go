@@ -1,10 +1,13 @@
 package pilot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -28,7 +31,10 @@ func (p *Pilot) Expire(ctx context.Context) error {
 	if p.book == nil {
 		return nil
 	}
-	x := &expiry{p: p, waits: map[endingKey]wait{}}
+	x := newExpiry(p)
+	var pusher sync.WaitGroup
+	pusher.Go(func() { x.pushes(ctx) })
+	defer pusher.Wait()
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	for {
@@ -45,15 +51,36 @@ func (p *Pilot) Expire(ctx context.Context) error {
 // An expiry is what the timer remembers between two rounds.
 type expiry struct {
 	p     *Pilot
-	waits map[endingKey]wait
-	push  wait // where what is done after a switch is owed
+	waits map[uint64]*wait // of hosts that could not be switched, by generation
+	owed  chan struct{}    // what is done after a switch
 }
 
-// A wait is until when something is not tried again.
+func newExpiry(p *Pilot) *expiry {
+	return &expiry{p: p, waits: map[uint64]*wait{}, owed: make(chan struct{}, 1)}
+}
+
+// A wait is until when a host is not tried again.
 type wait struct {
 	until  time.Duration // since the boot of this machine
 	length time.Duration
-	said   string // what was written down of it
+	alone  int // how often it failed alone
+	why    string
+}
+
+func (x *expiry) alone(a *pxepilot.Arming) int {
+	if w := x.waits[a.Generation]; w != nil {
+		return w.alone
+	}
+	return 0
+}
+
+// left are those that are armed still and were not told to wait in this round.
+func (x *expiry) left(armings []*pxepilot.Arming, now pxepilot.Moment) []*pxepilot.Arming {
+	v := x.p.Armings()
+	return slices.DeleteFunc(slices.Clone(armings), func(a *pxepilot.Arming) bool {
+		w, is := x.waits[a.Generation], v.Of(a.Host).Arming
+		return is == nil || is.Generation != a.Generation || w != nil && w.until > now.Since
+	})
 }
 
 // An ending is what is due for hosts alike.
@@ -69,7 +96,7 @@ type endingKey struct {
 
 // round does what is due, and says when to look again.
 func (x *expiry) round(ctx context.Context) time.Duration {
-	p, b := x.p, x.p.book
+	b := x.p.book
 	b.mu.Lock()
 	err := b.remember(ctx)
 	now := b.clock()
@@ -79,51 +106,44 @@ func (x *expiry) round(ctx context.Context) time.Duration {
 		b.complain("journal", err)
 		return firstRetry
 	}
-	site, switched := p.site(), false
+	x.forget(due)
 	for _, e := range due {
-		w := x.waits[e.endingKey]
-		if w.until > now.Since {
-			continue
-		}
-		if e.then == "" {
-			p.letBe(ctx, e)
-			continue
-		}
-		done, said, written := p.switchOn(ctx, site, e, w.said)
-		switched = switched || done
-		switch w.said = said; {
-		case said == "":
-			delete(x.waits, e.endingKey)
-			continue
-		case written:
-			w.length = min(max(firstRetry, 2*w.length), lastRetry)
+		e.armings = slices.DeleteFunc(e.armings, func(a *pxepilot.Arming) bool { w := x.waits[a.Generation]; return w != nil && w.until > now.Since })
+		switch {
+		case len(e.armings) == 0:
+		case e.then == "":
+			x.p.letBe(ctx, e)
 		default:
-			w.length = firstRetry
+			// Those first that did not fail alone before.
+			slices.SortStableFunc(e.armings, func(a, b *pxepilot.Arming) int { return cmp.Compare(x.alone(a), x.alone(b)) })
+			t := &attempt{x: x, endingKey: e.endingKey}
+			if gaveUp := t.of(ctx, e.armings); gaveUp != nil {
+				x.cannot(ctx, e.endingKey, failures(x.left(e.armings, now), gaveUp), false)
+			}
 		}
-		w.until = now.Since + w.length
-		x.waits[e.endingKey] = w
-	}
-	if switched || x.push.length > 0 && x.push.until <= now.Since {
-		x.pushed(ctx, site, now)
 	}
 	return min(max(next, time.Millisecond), longestSleep)
 }
 
-// pushed does what has to be done after a switch, again and again until it works.
-func (x *expiry) pushed(ctx context.Context, site *Site, now pxepilot.Moment) {
-	err := x.p.push(ctx, site)
-	if err == nil {
-		x.push = wait{}
-		return
+// forget drops the waits of those that are not due any more.
+func (x *expiry) forget(due []ending) {
+	still := map[uint64]bool{}
+	for _, e := range due {
+		for _, a := range e.armings {
+			still[a.Generation] = true
+		}
 	}
-	x.push.length = min(max(firstRetry, 2*x.push.length), lastRetry)
-	x.push.until = now.Since + x.push.length
-	x.p.book.log.Error("links were switched, but deploy.after_switch failed; it is tried again", "error", err, "within", x.push.length)
+	for generation := range x.waits {
+		if !still[generation] {
+			delete(x.waits, generation)
+		}
+	}
 }
 
 // due is what is due now, and how long until something else is.
 func (b *book) due(now pxepilot.Moment) ([]ending, time.Duration) {
 	var list []ending
+	at := map[endingKey]int{}
 	next := longestSleep
 	for _, host := range b.armings.Hosts() {
 		a := b.armings.Of(host).Arming
@@ -139,11 +159,11 @@ func (b *book) due(now pxepilot.Moment) ([]ending, time.Duration) {
 		case a.OnTimeout == pxepilot.KeepOnTimeout:
 			key.then = ""
 		}
-		at := slices.IndexFunc(list, func(e ending) bool { return e.endingKey == key })
-		if at < 0 {
-			at, list = len(list), append(list, ending{endingKey: key})
+		i, there := at[key]
+		if !there {
+			i, at[key], list = len(list), len(list), append(list, ending{endingKey: key})
 		}
-		list[at].armings = append(list[at].armings, a)
+		list[i].armings = append(list[i].armings, a)
 	}
 	return list, next
 }
@@ -156,24 +176,23 @@ func (p *Pilot) letBe(ctx context.Context, x ending) {
 	e := x.entry(b)
 	e.Result = pxepilot.Done
 	e.Why += "; it stays where it is, as was told"
-	record := &pxepilot.Record{New: []*pxepilot.Entry{e}}
+	record, changes := &pxepilot.Record{New: []*pxepilot.Entry{e}}, b.rearming()
 	for _, a := range x.armings {
-		if now := b.armings.Of(a.Host).Arming; now == nil || now.Generation != a.Generation {
-			continue
+		if now := b.armings.Of(a.Host).Arming; now != nil && now.Generation == a.Generation {
+			e.Hosts = append(e.Hosts, pxepilot.Switch{Host: a.Host, Before: b.known[a.Host], After: b.known[a.Host], Ended: changes.end(a.Host, e.What, e.At)})
 		}
-		disarm(record, a.Host)
-		e.Hosts = append(e.Hosts, pxepilot.Switch{Host: a.Host, Before: b.known[a.Host], After: b.known[a.Host], Ended: a})
 	}
-	e.Count = len(e.Hosts)
-	if e.Count == 0 {
+	if len(e.Hosts) == 0 {
 		return
 	}
-	e.Of = common(e.Hosts)
+	e.Count, e.Of = len(e.Hosts), common(e.Hosts)
+	changes.into(record)
 	if err := b.write(ctx, record); err != nil {
 		b.saidOf("journal", err)
 	}
 }
 
+// entry is what the journal tells of an ending.
 func (x *ending) entry(b *book) *pxepilot.Entry {
 	e := &pxepilot.Entry{At: b.now(), What: x.what, Actor: Timer, Of: x.then}
 	if x.what == pxepilot.Finished {
@@ -182,35 +201,83 @@ func (x *ending) entry(b *book) *pxepilot.Entry {
 	}
 	e.Loud, e.Why = true, "the time of its installer was over"
 	if len(x.armings) == 1 {
-		a := x.armings[0]
-		e.Why = fmt.Sprintf("the time of its installer was over (%s)", a.Within)
-		if a.Failure != nil {
-			e.Why += ", which had failed: " + a.Failure.Reason
+		e.Why += fmt.Sprintf(" (%s)", x.armings[0].Within)
+	}
+	const most = 3
+	var failed []string
+	for _, a := range x.armings {
+		if a.Failure != nil && len(failed) <= most {
+			failed = append(failed, a.Host+": "+a.Failure.Reason)
 		}
+	}
+	if len(failed) > most {
+		failed[most] = "..."
+	}
+	if len(failed) > 0 {
+		e.Why += ", which had failed (" + strings.Join(failed, "; ") + ")"
 	}
 	return e
 }
 
-// switchOn switches hosts to what comes then. It tells whether it did so with any,
-// what keeps it from doing so with others, and whether the journal has an entry of
-// that for each try; said is what was written down before.
-func (p *Pilot) switchOn(ctx context.Context, site *Site, x ending, said string) (done bool, problem string, written bool) {
+// An attempt is to switch hosts alike in one round. One host that cannot be switched
+// keeps no other from it: where all of them cannot be at once, each half is tried, and
+// so on, until a few in a row failed alone: then it is not about them.
+type attempt struct {
+	x *expiry
+	endingKey
+	row int // of hosts that failed alone since any was switched
+}
+
+// enough of those in a row.
+const enough = 3
+
+// of tries to switch some of the hosts. It returns what kept it from trying all.
+func (t *attempt) of(ctx context.Context, armings []*pxepilot.Arming) (gaveUp error) {
+	if len(armings) == 0 {
+		return nil
+	}
+	e := ending{t.endingKey, armings}
+	refused, all, written := t.x.p.switchOn(ctx, e)
+	t.x.cannot(ctx, e.endingKey, refused, false)
+	switch {
+	case all == nil:
+		if len(refused) < len(armings) {
+			t.row = 0
+			t.x.push()
+		}
+		return nil
+	case !written: // nothing was tried
+		return all
+	case len(armings) == 1:
+		t.x.cannot(ctx, e.endingKey, failures(armings, all), true)
+		if t.row++; t.row >= enough {
+			return all
+		}
+		return nil
+	}
+	half := len(armings) / 2
+	if gaveUp = t.of(ctx, armings[:half]); gaveUp == nil {
+		gaveUp = t.of(ctx, armings[half:])
+	}
+	return gaveUp
+}
+
+// switchOn tries it once: refused are those that the rules refuse, and all is what
+// kept all others from being switched, which is written down already or not.
+func (p *Pilot) switchOn(ctx context.Context, x ending) (refused []failure, all error, written bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timing.Whole)
 	defer cancel()
-	b := p.book
-	e := x.entry(b)
-	var refused []error
-	var left []*pxepilot.Arming
+	site, e := p.site(), x.entry(p.book)
 	movedOn := false
 	came, err := p.switchLinks(ctx, site, false, e, func(view *pxepilot.View) (plan, error) {
 		var to plan
-		refused, left, movedOn = nil, nil, false
+		refused = nil
 		for _, a := range x.armings {
-			switch err := p.goOn(&to, site, view, a); {
+			switch err := p.onward(&to, site, view, a); {
 			case errors.Is(err, errMovedOn):
 				movedOn = true
 			case err != nil:
-				refused, left = append(refused, err), append(left, a)
+				refused = append(refused, failure{a, err})
 			}
 		}
 		if len(to.moves) == 0 {
@@ -218,42 +285,113 @@ func (p *Pilot) switchOn(ctx context.Context, site *Site, x ending, said string)
 		}
 		return to, nil
 	})
+	movedOn = movedOn || errors.Is(err, errMovedOn)
 	if movedOn {
-		p.look(ctx)
+		p.look(ctx) // and what is still due is tried again at once, for something changed
 	}
 	switch {
 	case err == nil:
-		done = true
 		if came.unrecorded != nil {
-			b.complain("journal", came.unrecorded)
+			p.book.complain("journal", came.unrecorded)
 		}
-	case !errors.Is(err, errNothingToDo):
-		written = e.Result != pxepilot.UnderWay
-		refused, left = append(refused, err), x.armings
+		return refused, nil, true
+	case errors.Is(err, errNothingToDo), errors.Is(err, errMovedOn):
+		return refused, nil, false
 	}
-	if len(refused) == 0 {
-		return done, "", false
-	}
-	problem = pxepilot.ErrorMessage(join(refused))
-	if problem != said && !written {
-		p.cannot(ctx, x, left, problem)
-	}
-	return done, problem, written
+	return nil, err, e.Result != pxepilot.UnderWay
 }
 
 var errNothingToDo = errors.New("nothing is to be done")
 
-// cannot writes down, once, what keeps hosts from being switched.
-func (p *Pilot) cannot(ctx context.Context, x ending, left []*pxepilot.Arming, problem string) {
-	b := p.book
+// A failure is why a host was not switched.
+type failure struct {
+	*pxepilot.Arming
+	why error
+}
+
+// failures are those of hosts for one reason.
+func failures(armings []*pxepilot.Arming, why error) []failure {
+	list := make([]failure, len(armings))
+	for i, a := range armings {
+		list[i] = failure{a, why}
+	}
+	return list
+}
+
+// cannot notes why hosts were not switched, and when they are tried again. What is
+// new of it is told: in the journal, if it is not there as a try of one alone, or
+// where that cannot be in the log.
+func (x *expiry) cannot(ctx context.Context, key endingKey, left []failure, alone bool) {
+	b := x.p.book
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := x.entry(b)
-	e.Loud, e.Result, e.Error, e.Count = true, pxepilot.NotDone, problem+"; it is tried again", len(left)
-	for _, a := range left {
-		e.Hosts = append(e.Hosts, pxepilot.Switch{Host: a.Host, Before: b.known[a.Host], After: b.known[a.Host]})
+	now, told := b.clock().Since, ending{endingKey: key}
+	var reasons []error
+	for _, f := range left {
+		w, why := x.waits[f.Generation], pxepilot.ErrorMessage(f.why)
+		if w == nil {
+			w = &wait{}
+			x.waits[f.Generation] = w
+		}
+		if w.why != why {
+			told.armings = append(told.armings, f.Arming)
+			if len(reasons) == 0 || pxepilot.ErrorMessage(reasons[len(reasons)-1]) != why {
+				reasons = append(reasons, pxepilot.Errorf(pxepilot.ErrorCode(f.why), "%s", why).Because(causeOf(f.why)))
+			}
+		}
+		w.why, w.length = why, min(max(firstRetry, 2*w.length), lastRetry)
+		if alone { // let the others go first
+			w.alone++
+			w.length = max(w.length, 2*firstRetry)
+		}
+		w.until = now + w.length
 	}
-	if err := b.write(ctx, &pxepilot.Record{New: []*pxepilot.Entry{e}}); err != nil {
+	if len(told.armings) == 0 || alone {
+		return
+	}
+	entry := told.entry(b)
+	entry.Loud, entry.Result, entry.Error = true, pxepilot.NotDone, pxepilot.ErrorMessage(join(reasons))+"; it is tried again"
+	for _, a := range told.armings {
+		entry.Hosts = append(entry.Hosts, pxepilot.Switch{Host: a.Host, Before: b.known[a.Host], After: b.known[a.Host]})
+	}
+	entry.Count = len(entry.Hosts)
+	if err := b.write(ctx, &pxepilot.Record{New: []*pxepilot.Entry{entry}}); err != nil {
 		b.saidOf("journal", err)
+		b.log.Error("hosts are not switched whose time is over, or whose installer is done; it is tried again",
+			"then", key.then, "hosts", names(entry.Hosts), "error", entry.Error, "cause", errors.Unwrap(reasons[0]))
+	}
+}
+
+// push has what is done after a switch done.
+func (x *expiry) push() {
+	select {
+	case x.owed <- struct{}{}:
+	default:
+	}
+}
+
+// pushes does what is done after a switch, again and again until it works, beside
+// the timer, for it may take minutes.
+func (x *expiry) pushes(ctx context.Context) {
+	var length time.Duration
+	retry := time.NewTimer(0)
+	retry.Stop()
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-x.owed:
+		case <-retry.C:
+		}
+		err := x.p.push(ctx, x.p.site())
+		if err == nil {
+			length = 0
+			retry.Stop()
+			continue
+		}
+		length = min(max(firstRetry, 2*length), lastRetry)
+		retry.Reset(length)
+		x.p.book.log.Error("links were switched, but deploy.after_switch failed; it is tried again", "error", err, "within", length)
 	}
 }

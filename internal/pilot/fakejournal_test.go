@@ -19,6 +19,7 @@ type fakeJournal struct {
 	known    map[string]pxepilot.Boot
 	contents map[string]string
 	armings  map[string]pxepilot.Arming
+	ended    map[string]pxepilot.Ended
 	last     uint64 // generation
 	writes   int
 
@@ -28,7 +29,7 @@ type fakeJournal struct {
 }
 
 func newFakeJournal() *fakeJournal {
-	return &fakeJournal{known: map[string]pxepilot.Boot{}, contents: map[string]string{}, armings: map[string]pxepilot.Arming{}}
+	return &fakeJournal{known: map[string]pxepilot.Boot{}, contents: map[string]string{}, armings: map[string]pxepilot.Arming{}, ended: map[string]pxepilot.Ended{}}
 }
 
 func (j *fakeJournal) Write(_ context.Context, r *pxepilot.Record) error {
@@ -54,14 +55,17 @@ func (j *fakeJournal) Write(_ context.Context, r *pxepilot.Record) error {
 	for _, host := range r.Disarmed {
 		delete(j.armings, host)
 	}
+	for _, a := range r.Ended {
+		j.ended[a.Host] = a
+	}
 	for i := range r.Armed {
 		a := &r.Armed[i]
 		for _, e := range r.New {
-			if slices.ContainsFunc(e.Hosts, func(s pxepilot.Switch) bool { return s.Host == a.Host }) {
-				if a.Entry == 0 {
+			for _, s := range e.Hosts {
+				if s.Armed != nil && s.Armed.Generation == a.Generation && a.Entry == 0 {
 					a.Entry = e.ID
 				}
-				if a.Failure != nil && a.Failure.Entry == 0 {
+				if a.Failure != nil && a.Failure.Entry == 0 && e.What == pxepilot.Failed && s.Host == a.Host {
 					a.Failure.Entry = e.ID
 				}
 			}
@@ -103,6 +107,9 @@ func (j *fakeJournal) Remember(context.Context) (*pxepilot.Memory, error) {
 	m := &pxepilot.Memory{Known: maps.Clone(j.known), Contents: maps.Clone(j.contents), Generation: j.last}
 	for _, host := range slices.Sorted(maps.Keys(j.armings)) {
 		m.Armings = append(m.Armings, j.armings[host])
+	}
+	for _, a := range j.ended {
+		m.Ended = append(m.Ended, a)
 	}
 	for i := range j.entries {
 		if j.entries[i].Result == pxepilot.UnderWay {
@@ -165,7 +172,8 @@ type linkRoot struct {
 	plan           []pxepilot.Step              // that is being carried out
 
 	beforeStep func(int) error // may fail or panic
-	stuck      bool            // what was done cannot be undone
+	refuse     func(pxepilot.Step) error
+	stuck      bool // what was done cannot be undone
 	fails      error
 	rules      map[string]pxepilot.Rule
 	mu         sync.Mutex // for who looks while others change
@@ -338,8 +346,15 @@ func (r *linkRoot) Change(ctx context.Context, _ *pxepilot.Inventory, dryRun boo
 	}
 	r.plan = steps
 	for i, st := range steps {
-		if r.beforeStep != nil {
-			if err := r.beforeStep(i); err != nil {
+		if r.beforeStep != nil || r.refuse != nil {
+			var err error
+			if r.beforeStep != nil {
+				err = r.beforeStep(i)
+			}
+			if r.refuse != nil && err == nil {
+				err = r.refuse(st)
+			}
+			if err != nil {
 				if r.stuck {
 					return nil, pxepilot.Errorf(pxepilot.Internal, "%v; and undoing the change failed", err)
 				}

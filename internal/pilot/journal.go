@@ -49,13 +49,15 @@ type book struct {
 	known      map[string]pxepilot.Boot
 	contents   map[string]string
 	armings    *pxepilot.ArmedView
-	generation uint64            // the last one
-	pending    []*pxepilot.Entry // were under way when an earlier server ended
-	owed       pxepilot.Record   // what could not be written; it is with the next record that can
+	ended      map[string]pxepilot.Ended // the last ones, by host
+	generation uint64                    // the last one
+	pending    []*pxepilot.Entry         // were under way when an earlier server ended
+	owed       pxepilot.Record           // what could not be written; it is with the next record that can
 	last       seen
 	changing   map[string]string // contents that the last look saw, and that the next one has to agree with
 	said       map[string]string // by matter: the last complaint in the log
-	refusals   allowance         // for entries of callbacks that change nothing
+	repeats    map[string]uint64 // generations, by host, of which it was written that their end was said again
+	refusals   [2]allowance      // for entries of callbacks that change nothing: those that are loud, and others
 }
 
 // maxOwed is how many entries wait at most for a journal that cannot be written.
@@ -68,7 +70,7 @@ func newBook(o Options) *book {
 	}
 	b := &book{
 		journal: o.Journal, required: o.Required, clock: o.Clock, log: o.Log, rearmed: make(chan struct{}, 1),
-		said: map[string]string{}, armings: &pxepilot.ArmedView{},
+		said: map[string]string{}, repeats: map[string]uint64{}, armings: &pxepilot.ArmedView{},
 	}
 	if b.clock == nil {
 		b.clock = sinceNow()
@@ -89,7 +91,7 @@ func sinceNow() func() pxepilot.Moment {
 	began := time.Now()
 	return func() pxepilot.Moment {
 		now := time.Now()
-		return pxepilot.Moment{Boot: began.String(), Since: now.Sub(began), Wall: now}
+		return pxepilot.Moment{Boot: began.String(), Since: now.Sub(began), Wall: now.Round(0)}
 	}
 }
 
@@ -97,7 +99,7 @@ func sinceNow() func() pxepilot.Moment {
 func (b *book) now() time.Time { return b.clock().Wall }
 
 func (b *book) forget() {
-	b.known, b.contents = map[string]pxepilot.Boot{}, map[string]string{}
+	b.known, b.contents, b.ended = map[string]pxepilot.Boot{}, map[string]string{}, map[string]pxepilot.Ended{}
 }
 
 // remember reads what was written before the server started, once. What was
@@ -112,16 +114,23 @@ func (b *book) remember(ctx context.Context) error {
 	}
 	b.forget()
 	b.generation = max(b.generation, m.Generation)
+	for _, e := range m.UnderWay {
+		for i := range e.Hosts {
+			if a := e.Hosts[i].Armed; a != nil {
+				b.generation = max(b.generation, a.Generation)
+			}
+		}
+	}
 	// What was armed in another boot of this machine is counted on in this one.
-	now, anchored := b.clock(), &pxepilot.Record{}
+	now, later, anchored := b.clock(), changed(&b.owed), &pxepilot.Record{}
 	for i, a := range m.Armings {
-		if a.Deadline.Boot == now.Boot || replaced(a.Host, &b.owed) {
+		if a.Deadline.Boot == now.Boot || later[a.Host] {
 			continue
 		}
 		m.Armings[i] = a.Anchored(now)
 		anchored.Armed = append(anchored.Armed, m.Armings[i])
 	}
-	b.keep(&pxepilot.Record{Known: m.Known, Contents: m.Contents, Armed: m.Armings})
+	b.keep(&pxepilot.Record{Known: m.Known, Contents: m.Contents, Armed: m.Armings, Ended: m.Ended})
 	b.keep(&b.owed)
 	b.owed = after(*anchored, &b.owed)
 	b.pending = m.UnderWay
@@ -140,6 +149,9 @@ func (b *book) keep(r *pxepilot.Record) {
 		if b.contents[name] = digest; digest == "" {
 			delete(b.contents, name)
 		}
+	}
+	for _, a := range r.Ended {
+		b.ended[a.Host] = a
 	}
 	b.keepArmings(r)
 }
@@ -211,19 +223,16 @@ func (b *book) owe(r *pxepilot.Record, cause error) {
 
 // after makes one record of two.
 func after(a pxepilot.Record, b *pxepilot.Record) pxepilot.Record {
+	later := changed(b)
 	return pxepilot.Record{
 		New:      slices.Concat(a.New, b.New),
 		Finished: slices.Concat(a.Finished, b.Finished),
-		Armed:    slices.Concat(slices.DeleteFunc(slices.Clone(a.Armed), func(old pxepilot.Arming) bool { return replaced(old.Host, b) }), b.Armed),
+		Armed:    slices.Concat(slices.DeleteFunc(slices.Clone(a.Armed), func(old pxepilot.Arming) bool { return later[old.Host] }), b.Armed),
 		Disarmed: slices.Concat(a.Disarmed, b.Disarmed),
+		Ended:    slices.Concat(a.Ended, b.Ended),
 		Known:    merge(a.Known, b.Known),
 		Contents: merge(a.Contents, b.Contents),
 	}
-}
-
-// replaced says whether the arming of a host is another one by a record, or none.
-func replaced(host string, r *pxepilot.Record) bool {
-	return slices.Contains(r.Disarmed, host) || slices.ContainsFunc(r.Armed, func(a pxepilot.Arming) bool { return a.Host == host })
 }
 
 func merge[V any](a, b map[string]V) map[string]V {
@@ -241,7 +250,7 @@ func merge[V any](a, b map[string]V) map[string]V {
 }
 
 func isEmpty(r *pxepilot.Record) bool {
-	return len(r.New)+len(r.Finished)+len(r.Armed)+len(r.Disarmed)+len(r.Known)+len(r.Contents) == 0
+	return len(r.New)+len(r.Finished)+len(r.Armed)+len(r.Disarmed)+len(r.Ended)+len(r.Known)+len(r.Contents) == 0
 }
 
 // saidOf logs what is wrong with a matter, once for as long as it stays so.

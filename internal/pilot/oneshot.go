@@ -90,6 +90,13 @@ func (c *Change) checkOne(site *Site, o Once) error {
 // errUnarmable is for who keeps no journal: what is armed has to outlive a power cut.
 var errUnarmable = pxepilot.Errorf(pxepilot.Unavailable, "this server keeps no journal, without which no deploy can be one-shot; deploy for good (--permanent)")
 
+// unarmable says so where the journal cannot be written, which counts also where
+// other changes do without.
+func unarmable(err error) error {
+	return pxepilot.Errorf(pxepilot.Unavailable, "nothing was switched, for what is meant once has to be written down: %s; mend that, or deploy for good (--permanent)",
+		pxepilot.ErrorMessage(err)).Because(causeOf(err))
+}
+
 // refuseThen says why a host could not be switched later to what comes then, when
 // nobody is there to decide.
 func refuseThen(s *pxepilot.HostStatus, then pxepilot.Configuration, dropUncovered bool) error {
@@ -100,10 +107,12 @@ func refuseThen(s *pxepilot.HostStatus, then pxepilot.Configuration, dropUncover
 	return pxepilot.Errorf(pxepilot.ErrorCode(err), "what comes then: %v", err)
 }
 
-// A plan is what is to be done to links, and which hosts are armed by it.
+// A plan is what is to be done to links, which hosts are armed by it, and on which
+// armings it relies: it holds only for as long as those do.
 type plan struct {
-	moves []pxepilot.Move
-	arm   map[string]*pxepilot.Arming // by host
+	moves  []pxepilot.Move
+	arm    map[string]*pxepilot.Arming // by host
+	relies map[string]uint64           // generations, by host
 }
 
 // add plans a move, and how it is armed; nil for not at all.
@@ -118,10 +127,12 @@ func (p *plan) add(m pxepilot.Move, a *pxepilot.Arming) {
 	p.arm[m.Host.Name] = a
 }
 
-// goOn plans that a host gets what comes then, which is armed in its turn where its
-// rule says so.
-func (p *plan) goOn(site *Site, h *pxepilot.Host, a *pxepilot.Arming) {
-	p.add(pxepilot.Move{Host: h, Want: pxepilot.Deploy, Configuration: a.Then}, site.ruled(h, a.Then, a.DropUncovered))
+// rely notes that what is planned for a host is so because of an arming.
+func (p *plan) rely(a *pxepilot.Arming) {
+	if p.relies == nil {
+		p.relies = map[string]uint64{}
+	}
+	p.relies[a.Host] = a.Generation
 }
 
 // ruled is the arming of a host by the rule of a configuration; nil where it has
@@ -131,73 +142,4 @@ func (s *Site) ruled(h *pxepilot.Host, configuration string, dropUncovered bool)
 		return o.arming(h, configuration, dropUncovered)
 	}
 	return nil
-}
-
-// stamp makes an arming that was planned one of its own, from now on.
-func (b *book) stamp(planned *pxepilot.Arming) *pxepilot.Arming {
-	now := b.clock()
-	a := *planned
-	b.generation++
-	a.Generation, a.Armed, a.Deadline = b.generation, now.Wall, now.In(a.Within)
-	return &a
-}
-
-// replaces says whether an entry of that kind ends what was armed before.
-var replaces = map[pxepilot.What]bool{
-	pxepilot.Deployed: true, pxepilot.Cleared: true, pxepilot.Undone: true, pxepilot.PutBack: true, pxepilot.Finished: true, pxepilot.TimedOut: true,
-}
-
-// settle adds to a record which armings begin and end with an entry that has a
-// result now, but for hosts that later ones are of. Of a host of which nobody knows
-// what became, the arming stays that has most to do with it.
-func (b *book) settle(record *pxepilot.Record, e *pxepilot.Entry, later func(host string) bool) {
-	for i := range e.Hosts {
-		s := &e.Hosts[i]
-		came := cameOf(e, s)
-		old := b.armings.Of(s.Host).Arming
-		if old == nil && s.Armed == nil || came != pxepilot.Done && came != pxepilot.Unclear || later != nil && later(s.Host) {
-			continue
-		}
-		switch {
-		case s.Armed != nil:
-			a := *s.Armed
-			a.Entry = e.ID
-			record.Armed = append(record.Armed, a)
-		case came == pxepilot.Done && replaces[e.What]:
-			record.Disarmed = append(record.Disarmed, s.Host)
-		default:
-			continue
-		}
-		s.Ended = old
-	}
-}
-
-// armedAfter is the arming of a host as it is once a record is written; nil for none.
-func (b *book) armedAfter(record *pxepilot.Record, host string) *pxepilot.Arming {
-	for i := range record.Armed {
-		if record.Armed[i].Host == host {
-			return &record.Armed[i]
-		}
-	}
-	if slices.Contains(record.Disarmed, host) {
-		return nil
-	}
-	return b.armings.Of(host).Arming
-}
-
-// rearm adds to a record that an arming is another one now.
-func rearm(record *pxepilot.Record, a pxepilot.Arming) {
-	for i := range record.Armed {
-		if record.Armed[i].Host == a.Host {
-			record.Armed[i] = a
-			return
-		}
-	}
-	record.Armed = append(record.Armed, a)
-}
-
-// disarm adds to a record that a host is armed no more.
-func disarm(record *pxepilot.Record, host string) {
-	record.Armed = slices.DeleteFunc(record.Armed, func(a pxepilot.Arming) bool { return a.Host == host })
-	record.Disarmed = append(record.Disarmed, host)
 }

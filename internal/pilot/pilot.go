@@ -48,7 +48,7 @@ type Site struct {
 	Servers     []TFTPServer                // that machines boot from; empty where the file names none
 	Verify      bool                        // every deploy that does not say otherwise
 	AfterSwitch func(context.Context) error // what has to be done before machines see a switch; nil for nothing
-	Rules       map[string]pxepilot.Rule    // how deploys of configurations are meant that do not say
+	Rules       map[string]pxepilot.Rule    // how deploys of configurations are meant that do not say so
 }
 
 // A Pilot answers what every machine will boot next, and changes it.
@@ -60,6 +60,7 @@ type Pilot struct {
 	timing     Timing
 	sweep      sweep
 	afterwards turnstile                          // for AfterSwitch
+	unpushed   atomic.Bool                        // the last of those failed
 	addresses  atomic.Pointer[pxepilot.PowerView] // as told last
 	owned      atomic.Pointer[ownedLinks]
 	fetches    fetches

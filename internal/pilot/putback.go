@@ -3,7 +3,6 @@ package pilot
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -25,12 +24,15 @@ func (p *Pilot) putBack(ctx context.Context, site *Site, c Change, done switchin
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timing.Whole)
 	defer cancel()
 	e := &pxepilot.Entry{What: pxepilot.PutBack, Actor: c.By.Name, From: c.By.From, Undoes: done.entry, Loud: true, Why: "it was to be rebooted, and was not"}
-	failed := map[string]error{}
-	came, err := p.switchLinks(ctx, site, false, e, func(view *pxepilot.View) (plan, error) {
+	failed, at := map[string]error{}, map[string]int{}
+	for i := range done.hosts {
+		at[done.hosts[i].Host] = i
+	}
+	decide := func(view *pxepilot.View) (plan, error) {
 		var to plan
+		clear(failed)
 		for _, r := range back {
-			i := slices.IndexFunc(done.hosts, func(s pxepilot.Switch) bool { return s.Host == r.Host })
-			if err := p.planBack(&to, site, view, &done.hosts[i]); err != nil {
+			if err := p.planBack(&to, site, view, &done.hosts[at[r.Host]]); err != nil {
 				failed[r.Host] = err
 			}
 		}
@@ -38,11 +40,18 @@ func (p *Pilot) putBack(ctx context.Context, site *Site, c Change, done switchin
 			return plan{}, errNothingToDo
 		}
 		return to, nil
-	})
+	}
+	came, err := p.switchLinks(ctx, site, false, e, decide)
+	for tries := len(back); errors.Is(err, errMovedOn) && tries > 0; tries-- { // one of them, since it was planned
+		came, err = p.switchLinks(ctx, site, false, e, decide)
+	}
+	now := map[string]*pxepilot.Switch{}
+	for i := range came.hosts {
+		now[came.hosts[i].Host] = &came.hosts[i]
+	}
 	for _, r := range back {
 		switch why := failed[r.Host]; {
-		case errors.Is(why, errMovedOn):
-			p.look(ctx)
+		case errors.Is(why, errMovedOn), errors.Is(err, errMovedOn): // it is where somebody else wants it
 		case why != nil || err != nil:
 			if why == nil {
 				why = err
@@ -50,11 +59,11 @@ func (p *Pilot) putBack(ctx context.Context, site *Site, c Change, done switchin
 			r.Problem = pxepilot.Errorf(pxepilot.Conflict, "%v; it could not be put back, and boots %s once when it is turned on: %s",
 				r.Problem, pxepilot.Quote(r.Configuration), pxepilot.ErrorMessage(why)).Because(why)
 		default:
-			i := slices.IndexFunc(came.hosts, func(s pxepilot.Switch) bool { return s.Host == r.Host })
-			r.Configuration, r.Armed = came.hosts[i].After.Configuration, came.hosts[i].Armed
+			r.Configuration, r.Armed = now[r.Host].After.Configuration, now[r.Host].Armed
 			r.Problem = pxepilot.Errorf(pxepilot.Conflict, "%v; it was put back to %s", r.Problem, inPlace(r.Configuration)).Because(errors.Unwrap(r.Problem))
 		}
 	}
+	p.look(ctx) // where somebody else came first, the journal tells
 	if err != nil {
 		return
 	}
@@ -83,8 +92,9 @@ func (p *Pilot) planBack(to *plan, site *Site, view *pxepilot.View, s *pxepilot.
 		h := view.Inventory.ByName(s.Host)
 		if m, err := backTo(s.Before, view.Of(h), view, false); err == nil {
 			to.add(m, nil)
+			to.rely(a)
 			return nil
 		}
 	}
-	return p.goOn(to, site, view, a)
+	return p.onward(to, site, view, a)
 }

@@ -9,8 +9,8 @@ import (
 // reconcile adds to a record what came of the changes that were under way when an
 // earlier server ended, by what is there now. The root has resolved by then what
 // was cut off.
-func (b *book) reconcile(record *pxepilot.Record, view *pxepilot.View) {
-	now := b.see(view)
+func (b *book) reconcile(record *pxepilot.Record, changes *rearming, view *pxepilot.View) {
+	now, later := b.see(view), changed(&b.owed)
 	for _, e := range b.pending {
 		finished := *e // which nobody knows before it is written
 		finished.Hosts = slices.Clone(e.Hosts)
@@ -24,7 +24,7 @@ func (b *book) reconcile(record *pxepilot.Record, view *pxepilot.View) {
 			finished.Error = "the server was cut off, and not every host is as it was, nor every one as it should be"
 			finished.Loud = true
 		}
-		b.settle(record, &finished, func(host string) bool { return replaced(host, &b.owed) })
+		changes.settle(&finished, later)
 		record.Finished = append(record.Finished, &finished)
 		record.Known = merge(record.Known, known)
 	}

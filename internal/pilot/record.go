@@ -71,8 +71,18 @@ func (r *recording) intend(ctx context.Context, view *pxepilot.View, plan plan) 
 	b.mu.Lock()
 	r.held, r.view = true, view
 	// Before what was written earlier is known, nothing is news.
-	if err := b.remember(ctx); err != nil && b.required() {
-		return unwritten(err)
+	if err := b.remember(ctx); err != nil {
+		switch {
+		case plan.arm != nil:
+			return unarmable(err)
+		case b.required():
+			return unwritten(err)
+		}
+	}
+	for host, generation := range plan.relies {
+		if a := b.armings.Of(host).Arming; a == nil || a.Generation != generation || a.Suspended != "" {
+			return errMovedOn // since it was planned
+		}
 	}
 	now := b.see(view)
 	record, settled := b.news(view)
@@ -88,13 +98,15 @@ func (r *recording) intend(ctx context.Context, view *pxepilot.View, plan plan) 
 	}
 	e.Count = len(e.Hosts)
 	record.New = append(record.New, e)
-	if err := b.write(ctx, record); err != nil {
-		if b.required() {
-			return unwritten(err)
-		}
-		b.saidOf("journal", err)
-	} else {
+	switch err := b.write(ctx, record); {
+	case err == nil:
 		settled()
+	case plan.arm != nil:
+		return unarmable(err)
+	case b.required():
+		return unwritten(err)
+	default:
+		b.saidOf("journal", err)
 	}
 	r.intended = true
 	return nil
@@ -125,7 +137,9 @@ func (r *recording) conclude(ctx context.Context, steps []pxepilot.Step, err err
 		e.Error = pxepilot.ErrorMessage(err)
 		record.Known = r.found(ctx)
 	}
-	b.settle(record, e, nil)
+	changes := b.rearming()
+	changes.settle(e, nil)
+	changes.into(record)
 	if failed := b.write(ctx, record); failed != nil {
 		b.owe(record, failed)
 		if err == nil && b.required() {
@@ -178,5 +192,16 @@ func (r *recording) found(ctx context.Context) map[string]pxepilot.Boot {
 		r.entry.Result = pxepilot.Unclear
 		return nil
 	}
-	return judge(r.entry, view, r.book.see(view))
+	now := r.book.see(view)
+	known := judge(r.entry, view, now)
+	for i := range r.entry.Hosts {
+		s := &r.entry.Hosts[i]
+		h := view.Inventory.ByName(s.Host)
+		if _, clear := known[s.Host]; clear || h == nil {
+			continue
+		}
+		s.After = now[view.IndexOf(h)] // which was not by hand
+		known[s.Host] = s.After
+	}
+	return known
 }

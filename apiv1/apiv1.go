@@ -141,6 +141,7 @@ type HostOutcome struct {
 	Served        string   `json:"served,omitempty"`   // YES or NO, where it was looked for (Verify)
 	Unserved      string   `json:"unserved,omitempty"` // why Served is NO: what came instead, or why a server could not be asked
 	Armed         *Arming  `json:"armed,omitempty"`    // nil where it boots that for good
+	Ended         *OneShot `json:"ended,omitempty"`    // what it was to boot once before, which ends by this
 	Warnings      []string `json:"warnings,omitempty"` // where it was looked for: what may change what the machine gets and is not known here
 }
 

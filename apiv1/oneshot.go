@@ -4,7 +4,7 @@ package apiv1
 // GET /v1/armings lists all.
 type Arming struct {
 	Name          string   `json:"name,omitempty"` // of the host, in lists
-	Generation    uint64   `json:"generation"`     // counts the armings of the site
+	Generation    uint64   `json:"generation"`     // counts the armings of the site; 0 in a dry run
 	Entry         int64    `json:"entry,omitempty"`
 	Configuration string   `json:"configuration"`       // that it installs by
 	Then          string   `json:"then"`                // that it is switched to
@@ -36,7 +36,7 @@ type OneShot struct {
 
 // Disarm is the body of PUT /v1/disarm.
 type Disarm struct {
-	Hosts []string `json:"hosts"` // names, or MAC addresses
+	Hosts []HostRef `json:"hosts"` // also one that is no longer in the file, by its name
 }
 
 // Self is the answer of GET /v1/self and of the callbacks: what a machine needs to

@@ -192,7 +192,11 @@ func (c *Client) Armings(ctx context.Context) ([]apiv1.Arming, error) {
 // Disarm has hosts boot for good what they boot once, and returns what ended.
 func (c *Client) Disarm(ctx context.Context, hosts ...string) ([]apiv1.Arming, error) {
 	var answer apiv1.Armings
-	err := c.ask(ctx, request{method: http.MethodPut, path: []string{"disarm"}, body: apiv1.Disarm{Hosts: hosts}, prefer: true, limit: ordinary}, &answer)
+	d := apiv1.Disarm{}
+	for _, name := range hosts {
+		d.Hosts = append(d.Hosts, apiv1.HostRef{Name: name})
+	}
+	err := c.ask(ctx, request{method: http.MethodPut, path: []string{"disarm"}, body: d, prefer: true, limit: ordinary}, &answer)
 	return answer.Armings, err
 }
 

@@ -119,7 +119,7 @@ func TestCalls(t *testing.T) {
 		{"no hosts", func(ctx context.Context, c *Client) (any, error) { return c.Hosts(ctx) }, "GET /v1/hosts", "[]", []apiv1.Host{}},
 		{"armings", func(ctx context.Context, c *Client) (any, error) { return c.Armings(ctx) }, "GET /v1/armings", `{"armings":[{"name":"h1","generation":3,"then":"local"}]}`,
 			[]apiv1.Arming{{Name: "h1", Generation: 3, Then: "local"}}},
-		{"disarm", func(ctx context.Context, c *Client) (any, error) { return c.Disarm(ctx, "h1", "h2") }, `PUT /v1/disarm {"hosts":["h1","h2"]}`, `{"armings":[]}`, []apiv1.Arming{}},
+		{"disarm", func(ctx context.Context, c *Client) (any, error) { return c.Disarm(ctx, "h1", "h2") }, `PUT /v1/disarm {"hosts":[{"name":"h1"},{"name":"h2"}]}`, `{"armings":[]}`, []apiv1.Arming{}},
 		{"self", func(ctx context.Context, c *Client) (any, error) { return c.Self(ctx, apiv1.SelfOptions{}) }, "GET /v1/self", `{"name":"h1","generation":3}`, &apiv1.Self{Name: "h1", Generation: 3}},
 		{"done", func(ctx context.Context, c *Client) (any, error) {
 			return c.Done(ctx, apiv1.SelfOptions{Host: "00:00:00:00:00:01", Generation: 3})

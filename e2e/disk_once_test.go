@@ -58,7 +58,7 @@ func TestDoneWhereTheJournalCannotBeWritten(t *testing.T) {
 				t.Errorf("a deploy: %v", err)
 			}
 			_, err := s.Client.Done(t.Context(), apiv1.SelfOptions{Host: "h1"})
-			if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "it is noted that the installer is done") {
+			if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "say it again: that the installer of host \"h1\" is done") {
 				t.Errorf("done: %v", err)
 			}
 			if boots(hosts[0]) != "install" || boots(hosts[1]) != "local" {

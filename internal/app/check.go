@@ -47,7 +47,7 @@ func check(ctx context.Context, o cli.CheckOptions) ([]cli.Finding, error) {
 	}
 	p := pilot.New(func() *pilot.Site { return s.site }, func() error { return nil }, pilot.Options{Timing: pilot.Timing{Verification: checkTime}})
 	if configurations, err := p.Configurations(ctx); err == nil { // else the audit says so
-		for _, text := range unsettled(s.site.Rules, configurations) {
+		for _, text := range missingSettings(s.site.Rules, configurations) {
 			found = append(found, cli.Finding{Severity: cli.Warning, Where: o.Config, Message: text})
 		}
 	}
@@ -69,8 +69,8 @@ func check(ctx context.Context, o cli.CheckOptions) ([]cli.Finding, error) {
 	return found, nil
 }
 
-// unsettled tells which configurations are not there that the settings of others name.
-func unsettled(rules map[string]pxepilot.Rule, configurations []pxepilot.Configuration) []string {
+// missingSettings tells which configurations are not there that the settings of others name.
+func missingSettings(rules map[string]pxepilot.Rule, configurations []pxepilot.Configuration) []string {
 	var names, missing []string
 	for _, c := range configurations {
 		names = append(names, c.Name)

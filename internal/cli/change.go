@@ -59,7 +59,7 @@ func (o *changeOptions) explain(err error) error {
 		(o.change.All || len(o.change.Hosts) > 1) {
 		return hintedError{err, "nothing was done; where hosts were refused, --skip-refused does it for the others"}
 	}
-	return hintedError{err, hintNames(err)}
+	return hintedError{err, cmp.Or(hintNames(err), o.once.hint(err))}
 }
 
 // printOutcome prints what was done, or would be, and tells the refusals and
@@ -94,7 +94,7 @@ func (p *program) printOutcome(o *changeOptions, outcome *apiv1.Outcome) error {
 	if o.command == "clear" || o.command == "undo" {
 		p.noteFallback(bare, o.change.DryRun)
 	}
-	p.noteOnce(outcome.Hosts)
+	p.noteOnce(outcome.Hosts, o.change.DryRun)
 	status := exitDone
 	if outcome.Problem != "" {
 		p.say("error", outcome.Problem)

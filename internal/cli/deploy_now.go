@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -83,6 +84,12 @@ func (p *program) deployWaves(ctx context.Context, d *deployment, args []string)
 		return undoubtedError{o.explain(err)}
 	}
 	d.learn(first)
+	for _, h := range first.Hosts {
+		if h.Armed != nil && o.switchFirst { // else hosts that are never reached would wait with an installer
+			return &usageError{command: "pxe-pilot config deploy", message: fmt.Sprintf(
+				"%s would be deployed to once (then %s), and is not switched before its wave; leave out --switch-first, or deploy for good (--permanent)", h.Name, h.Armed.Then)}
+		}
+	}
 	p.notePlan(o, len(d.names))
 	if o.switchFirst {
 		stop := p.waiting(ctx, changingLinks)

@@ -28,10 +28,10 @@ func (s *fakeSite) arm(w http.ResponseWriter, configuration string, ref apiv1.Ho
 	case s.contents[then] == nil:
 		s.noConfiguration(w, then)
 		return nil, false
-	case dryRun:
-		return nil, true
 	}
-	s.generation++
+	if !dryRun {
+		s.generation++
+	}
 	within, _ := pxepilot.ParseDuration(ref.Within)
 	if within == 0 {
 		within = pxepilot.DefaultWithin
@@ -70,8 +70,8 @@ func (s *fakeSite) handleOnce(mux *http.ServeMux) {
 		}
 		told := apiv1.Armings{}
 		var hosts []*apiv1.Host
-		for _, name := range d.Hosts {
-			h := s.find(w, name)
+		for _, ref := range d.Hosts {
+			h := s.find(w, ref.Name)
 			if h == nil {
 				return
 			}

@@ -229,7 +229,7 @@ func (s *fakeSite) change(w http.ResponseWriter, r *http.Request, what, configur
 				if next.Armed, ok = s.arm(w, configuration, ref, c.DryRun); !ok {
 					return
 				}
-				result.Armed = next.Armed
+				result.Armed, result.Ended = next.Armed, oneShot(h.Armed)
 			}
 			if h.State == "unmanaged" {
 				steps[0].Keep = steps[0].Path + ".orig-20261122T142500Z"

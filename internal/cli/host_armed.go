@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -70,6 +71,15 @@ func armedNote(a *apiv1.Arming) string {
 		return "! done, and could not be switched yet"
 	case a.Failure != nil:
 		return "! failed: " + a.Failure.Reason
+	case isOverdue(a):
+		return "! could not be switched yet; 'pxe-pilot host history' tells why"
 	}
 	return ""
+}
+
+// isOverdue says whether the time of an arming is over, and it is not. The clocks of
+// the server and of this machine need not agree to the minute.
+func isOverdue(a *apiv1.Arming) bool {
+	until, err := time.Parse(time.RFC3339, a.Until)
+	return err == nil && time.Since(until) > time.Minute
 }

@@ -2,13 +2,16 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/apiv1"
+	"github.com/pxe-pilot/pxe-pilot/client"
 )
 
 // onceOptions say how a deploy is meant: for good, or once. They are of each host of
@@ -55,8 +58,23 @@ func (o *onceOptions) check(cmd *cobra.Command, now bool) error {
 	return nil
 }
 
-// noteOnce tells what will become of hosts that were deployed to once.
-func (p *program) noteOnce(hosts []apiv1.HostOutcome) {
+// hint says what is missing in the words of the options, where the server said it in
+// its own.
+func (o *onceOptions) hint(err error) string {
+	var refused *client.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusConflict && o.ref.Then == "" && (o.ref.Within != "" || o.ref.OnTimeout != "" || o.ref.OnPowerError != "") {
+		return "--then CONFIG says what comes then"
+	}
+	return ""
+}
+
+// noteOnce tells what will become of hosts that were deployed to once, or would be.
+func (p *program) noteOnce(hosts []apiv1.HostOutcome, dryRun bool) {
+	one, many := "is", "are"
+	if dryRun {
+		one, many = "would be", "would be"
+	}
+	var ended []string
 	type group struct {
 		first *apiv1.Arming
 		names []string
@@ -64,6 +82,9 @@ func (p *program) noteOnce(hosts []apiv1.HostOutcome) {
 	var groups []*group
 	for i := range hosts {
 		a := hosts[i].Armed
+		if a == nil && hosts[i].Ended != nil {
+			ended = append(ended, hosts[i].Name)
+		}
 		if a == nil {
 			continue
 		}
@@ -80,15 +101,22 @@ func (p *program) noteOnce(hosts []apiv1.HostOutcome) {
 		of.names = append(of.names, hosts[i].Name)
 	}
 	for _, g := range groups {
-		is, their := "is", "its installer is done"
+		is, their := one, "its installer is done"
 		if len(g.names) > 1 {
-			is, their = "are", "their installers are done"
+			is, their = many, "their installers are done"
 		}
 		text := fmt.Sprintf("%s %s switched to %s when %s, at the latest at %s", someOf(g.names), is, g.first.Then, their, momentCell(g.first.Until))
 		if g.first.OnTimeout == "keep" {
 			text = fmt.Sprintf("%s %s switched to %s when %s, if that is before %s", someOf(g.names), is, g.first.Then, their, momentCell(g.first.Until))
 		}
 		p.say("note", text)
+	}
+	if len(ended) > 0 {
+		is := one
+		if len(ended) > 1 {
+			is = many
+		}
+		p.say("note", fmt.Sprintf("%s %s not armed any more: nothing switches what boots there now", someOf(ended), is))
 	}
 }
 

@@ -33,6 +33,9 @@ var (
 	}
 )
 
+// disarmFields are those of a disarm.
+var disarmFields = fields{change: []string{"hosts"}, host: clearFields.host}
+
 // fields are those that a body may have, and each host in it.
 type fields struct{ change, host []string }
 
@@ -149,6 +152,7 @@ func outcome(out *pilot.Outcome, dryRun bool) apiv1.Outcome {
 			a := arming("", pxepilot.Armed{Arming: h.Armed, Until: h.Armed.Deadline.Wall})
 			o.Hosts[i].Armed = &a
 		}
+		o.Hosts[i].Ended = oneShot(h.Ended)
 		if h.Problem != nil {
 			o.Hosts[i].Rebooted, o.Hosts[i].Problem = "ERROR", oneLine(pxepilot.ErrorMessage(h.Problem))
 		}

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -29,10 +28,7 @@ func (a *api) done(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *api) failed(w http.ResponseWriter, r *http.Request) error {
-	log, err := readLog(w, r)
-	if err != nil {
-		return err
-	}
+	log := readLog(w, r)
 	reason := reasonOf(r.URL.Query().Get("reason"), log)
 	return a.callBack(w, r, func(ctx context.Context, c pilot.Callback) (*pilot.Self, error) {
 		return a.pilot.Fail(ctx, c, reason, log)
@@ -72,8 +68,10 @@ func (a *api) callBack(w http.ResponseWriter, r *http.Request, do func(context.C
 		return err
 	}
 	self, err := patiently(w, func() (*pilot.Self, error) {
-		c.Speaker, c.Anonymous = a.speaker(r)
-		return do(r.Context(), c)
+		// Who has shut down its sending side, as nc does, looks like one that left.
+		ctx := context.WithoutCancel(r.Context())
+		c.Speaker, c.Anonymous = a.speaker(ctx, r, mostPatience)
+		return do(ctx, c)
 	})
 	if err != nil {
 		return err
@@ -100,10 +98,22 @@ func (a *api) readCallback(r *http.Request) (pilot.Callback, error) {
 	return c, nil
 }
 
+// How long it may take to find out which machine asks: one that speaks of itself, and
+// one that deploys, which may be for itself.
+const (
+	mostPatience  = 10 * time.Second
+	shortPatience = 2 * time.Second
+)
+
 // speaker is the host at the other end of the connection, or why nobody can tell.
-func (a *api) speaker(r *http.Request) (string, error) {
-	mac, err := caller(r)
-	if err != nil {
+func (a *api) speaker(ctx context.Context, r *http.Request, patience time.Duration) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	mac, err := caller(r.WithContext(ctx))
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "", pxepilot.Errorf(pxepilot.Unavailable, "it could not be found out in time which machine asked; say it again, or name the host in the URL (?host=NAME)").Because(err)
+	case err != nil:
 		return "", err
 	}
 	h, err := a.pilot.Speaker(mac)
@@ -113,20 +123,11 @@ func (a *api) speaker(r *http.Request) (string, error) {
 	return h.Name, nil
 }
 
-// mostPatience is how long a deploy may wait for who asks for it.
-const mostPatience = 2 * time.Second
-
 // asSpeaker is for a deploy, which may be of a host for itself.
-func (a *api) asSpeaker(r *http.Request) func(context.Context) *pxepilot.Host {
-	return func(ctx context.Context) *pxepilot.Host {
-		ctx, cancel := context.WithTimeout(ctx, mostPatience)
-		defer cancel()
-		mac, err := caller(r.WithContext(ctx))
-		if err != nil {
-			return nil
-		}
-		h, _ := a.pilot.Speaker(mac)
-		return h
+func (a *api) asSpeaker(r *http.Request) func(context.Context) string {
+	return func(ctx context.Context) string {
+		name, _ := a.speaker(ctx, r, shortPatience)
+		return name
 	}
 }
 
@@ -141,9 +142,13 @@ func selfOf(s *pilot.Self) apiv1.Self {
 // stamp is a moment as the API writes it.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// readLog reads the end of a log, which may be longer than what is kept of it.
-func readLog(w http.ResponseWriter, r *http.Request) (string, error) {
-	body := http.MaxBytesReader(w.(*recorder).ResponseWriter, r.Body, maxBody)
+// maxLog is how much of a log is read at most, of which the end is kept.
+const maxLog = 64 << 20
+
+// readLog reads the end of a log. That one failed counts more than what is wrong with
+// its log: of one that breaks off, or is endless, it is what came.
+func readLog(w http.ResponseWriter, r *http.Request) string {
+	body := http.MaxBytesReader(w.(*recorder).ResponseWriter, r.Body, maxLog)
 	var end []byte
 	piece := make([]byte, 32<<10)
 	for {
@@ -152,14 +157,8 @@ func readLog(w http.ResponseWriter, r *http.Request) (string, error) {
 		if over := len(end) - 2*pxepilot.MaxFailureLog; over > 0 {
 			end = append(end[:0], end[over:]...)
 		}
-		var tooLarge *http.MaxBytesError
-		switch {
-		case errors.Is(err, io.EOF):
-			return string(end[max(0, len(end)-pxepilot.MaxFailureLog):]), nil
-		case errors.As(err, &tooLarge):
-			return "", pxepilot.Errorf(pxepilot.TooLarge, "the log is larger than %d MiB; send its last %d kB, which are what is kept", maxBody>>20, pxepilot.MaxFailureLog>>10)
-		case err != nil:
-			return "", pxepilot.Errorf(pxepilot.Invalid, "the log broke off").Because(err)
+		if err != nil {
+			return string(end[max(0, len(end)-pxepilot.MaxFailureLog):])
 		}
 	}
 }
@@ -202,29 +201,12 @@ func arming(name string, a pxepilot.Armed) apiv1.Arming {
 	return told
 }
 
-// disarmFields are those of the body of a disarm.
-var disarmFields = []string{"hosts"}
-
 func (a *api) disarm(w http.ResponseWriter, r *http.Request) error {
-	text, err := readBody(w, r)
+	c, err := readChange(w, r, disarmFields)
 	if err != nil {
 		return err
 	}
-	var hosts []string
-	rd := &reader{text: text}
-	err = rd.value(func() error {
-		return rd.object(disarmFields, func(string) error {
-			return rd.array(func() error {
-				host, err := rd.string()
-				hosts = append(hosts, host)
-				return err
-			})
-		})
-	})
-	if err != nil {
-		return err
-	}
-	ended, err := a.pilot.Disarm(r.Context(), hosts, asker(r))
+	ended, err := a.pilot.Disarm(r.Context(), c.Hosts, asker(r))
 	if err != nil {
 		return err
 	}

@@ -161,7 +161,7 @@ func TestFailedLog(t *testing.T) {
 		{"nothing", "", "", 200, "no reason was given", ""},
 		{"long", "?reason=x", "begin" + strings.Repeat("0123456789", 20_000) + "end", 200, "x", (strings.Repeat("0123456789", 20_000) + "end")[200_003-65536:]},
 		{"no text", "?reason=x", "\xff\x00\x1b[2Jend", 200, "x", "?\x00\x1b[2Jend"},
-		{"too long", "", strings.Repeat("x", maxBody+1), 413, "the log is larger than 8 MiB; send its last 64 kB", ""},
+		{"very long", "?reason=x", strings.Repeat("x", maxBody) + "end", 200, "x", strings.Repeat("x", pxepilot.MaxFailureLog-3) + "end"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSelf(t)
@@ -169,12 +169,6 @@ func TestFailedLog(t *testing.T) {
 			got := s.from(macOfH3, "POST", "/v1/self/failed"+tt.query, tt.log)
 			if got.StatusCode != tt.status {
 				t.Fatalf("%d %.300s", got.StatusCode, got.body)
-			}
-			if tt.status != 200 {
-				if !strings.Contains(got.message(t), tt.reason) {
-					t.Errorf("%s", got.body)
-				}
-				return
 			}
 			e := s.n.entries[len(s.n.entries)-1]
 			if e.What != pxepilot.Failed || e.Why != tt.reason || e.Log != tt.kept || !e.Loud || e.Actor != "host h3" || e.From != "192.0.2.1" {
@@ -208,8 +202,8 @@ func TestArmings(t *testing.T) {
 		status int
 		want   string
 	}{
-		{`{"hosts":["h3","h2"]}`, 409, `host "h2" is not armed`},
-		{`{"hosts":["h9"]}`, 404, `host "h9" not found`},
+		{`{"hosts":[{"name":"h3"},{"name":"h2"}]}`, 409, `host "h2" is not armed`},
+		{`{"hosts":[{"name":"h9"}]}`, 404, `host "h9" not found`},
 		{`{"hosts":[]}`, 400, "no host was named"},
 		{`{"hosts":"h3"}`, 400, "hosts is a string; want an array"},
 		{`{"host":"h3"}`, 400, `unknown field "host"`},
@@ -219,7 +213,7 @@ func TestArmings(t *testing.T) {
 			t.Errorf("%s: %d %s", tt.body, got.StatusCode, got.body)
 		}
 	}
-	got = s.ask("PUT", "/v1/disarm", `{"hosts":["h3","00:00:00:00:00:01"]}`)
+	got = s.ask("PUT", "/v1/disarm", `{"hosts":[{"name":"h3"},{"mac_address":"00:00:00:00:00:01"}]}`)
 	if got.StatusCode != 200 || strings.Count(string(got.body), `"name"`) != 2 {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
@@ -325,7 +319,7 @@ func TestSlowCaller(t *testing.T) {
 		return pxepilot.MAC{}, context.DeadlineExceeded
 	})
 	got := s.send(r.WithContext(context.WithValue(r.Context(), callerKey{}, tell)), `{"hosts":[{"name":"h3"}]}`)
-	if got.StatusCode != 204 || waited <= 0 || waited > mostPatience {
+	if got.StatusCode != 204 || waited <= 0 || waited > shortPatience {
 		t.Errorf("%d %s, after up to %s", got.StatusCode, got.body, waited)
 	}
 }

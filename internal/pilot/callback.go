@@ -339,7 +339,7 @@ func (p *Pilot) entryOf(ctx context.Context, c Change, hosts []*pxepilot.Host) (
 	if a == nil || a.Then != c.Configuration || a.Suspended != "" {
 		return e, nil
 	}
-	if h := c.Speaker(ctx); h == nil || h.Name != a.Host {
+	if c.Speaker(ctx) != a.Host {
 		return e, nil
 	}
 	e.What, e.Actor = pxepilot.Finished, actorOf(a.Host)

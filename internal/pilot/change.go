@@ -29,8 +29,8 @@ type Change struct {
 	Force         bool // keep a regular file that is in the way under another name, and go on
 	AllAtOnce     bool // reboot more than MaxReboots hosts
 	By            Actor
-	Speaker       func(context.Context) *pxepilot.Host // who asks by the connection, nil where nobody can tell; nil for nobody
-	Verify        *bool                                // deploy only: see what the TFTP servers give before any host is rebooted; nil for what the site says
+	Speaker       func(context.Context) string // the host at the other end of the connection; empty, or nil, where nobody can tell
+	Verify        *bool                        // deploy only: see what the TFTP servers give before any host is rebooted; nil for what the site says
 }
 
 // An Outcome is what a Change did, or would do.
@@ -57,20 +57,42 @@ type Result struct {
 	Warnings      []string // where Verified: what may change what its machine gets and is not known here, a sentence each
 	Rebooted      bool
 	Armed         *pxepilot.Arming // nil where it boots that for good
+	Ended         *pxepilot.Arming // by this; nil for none
 	Problem       error            // why it was not rebooted that should be, or what to know about its reboot; nil for nothing
 }
 
 // is notes what came of switching links.
 func (o *Outcome) is(done switching) {
 	o.Steps, o.Entry, o.Unrecorded = done.steps, done.entry, done.unrecorded
-	armed := map[string]*pxepilot.Arming{}
+	once := map[string]*pxepilot.Switch{}
 	for i := range done.hosts {
-		if s := &done.hosts[i]; s.Armed != nil {
-			armed[s.Host] = s.Armed
+		if s := &done.hosts[i]; s.Armed != nil || s.Ended != nil {
+			once[s.Host] = s
 		}
 	}
 	for i := range o.Hosts {
-		o.Hosts[i].Armed = armed[o.Hosts[i].Host]
+		if s := once[o.Hosts[i].Host]; s != nil {
+			o.Hosts[i].Armed, o.Hosts[i].Ended = s.Armed, s.Ended
+		}
+	}
+}
+
+// would notes what a dry run would arm, and what would end by it.
+func (o *Outcome) would(b *book, planned plan, what pxepilot.What) {
+	if b == nil {
+		return
+	}
+	now, armed := b.clock(), b.told()
+	for i := range o.Hosts {
+		r := &o.Hosts[i]
+		if a := planned.arm[r.Host]; a != nil {
+			would := *a
+			would.Armed, would.Deadline = now.Wall, now.In(a.Within)
+			r.Armed = &would
+		}
+		if r.Refused == nil && replaces[what] {
+			r.Ended = armed.Of(r.Host).Arming
+		}
 	}
 }
 
@@ -105,18 +127,19 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	defer cancel()
 	var out Outcome
 	var deployed pxepilot.Configuration
+	var planned plan
 	e, ended := p.entryOf(asked, c, hosts)
 	done, err := p.switchLinks(asked, site, c.DryRun, e, func(view *pxepilot.View) (plan, error) {
-		var plan plan
 		deployed, _ = view.Configuration(c.Configuration)
-		plan, out.Hosts, err = decide(site, view, hosts, c)
-		return plan, err
+		planned, out.Hosts, err = decide(site, view, hosts, c)
+		return planned, err
 	})
 	if err != nil {
 		return nil, p.unfinished(ended, e, err)
 	}
 	out.is(done)
 	if c.DryRun {
+		out.would(p.book, planned, e.What)
 		return &out, nil
 	}
 	if out.AfterSwitch = p.afterSwitch(ctx, site); out.AfterSwitch != nil {

@@ -778,9 +778,9 @@ func TestDeployForOneself(t *testing.T) {
 		s := newOnceSite(t, "a", "b")
 		s.arm("a")
 		asked := false
-		c := Change{Want: pxepilot.Deploy, Configuration: tt.configuration, Hosts: named(tt.hosts...), By: Actor{Name: "api"}, Speaker: func(context.Context) *pxepilot.Host {
+		c := Change{Want: pxepilot.Deploy, Configuration: tt.configuration, Hosts: named(tt.hosts...), By: Actor{Name: "api"}, Speaker: func(context.Context) string {
 			asked = true
-			return s.root.inv.ByName(tt.speaker)
+			return tt.speaker
 		}}
 		if _, err := s.Change(t.Context(), c); err != nil {
 			t.Errorf("%s: %v", tt.name, err)
@@ -795,7 +795,7 @@ func TestDeployForOneself(t *testing.T) {
 	s.arm("a")
 	s.root.write("local", "")
 	_, err := s.Change(t.Context(), Change{Want: pxepilot.Deploy, Configuration: "local", Hosts: named("a"),
-		Speaker: func(context.Context) *pxepilot.Host { return s.root.inv.ByName("a") }})
+		Speaker: func(context.Context) string { return "a" }})
 	refusedWith(t, err, pxepilot.NotFound, "it is noted that the installer is done")
 	s.armed("a ubuntu>local finished")
 }

@@ -73,10 +73,10 @@ func (r *recording) intend(ctx context.Context, view *pxepilot.View, plan plan) 
 	// Before what was written earlier is known, nothing is news.
 	if err := b.remember(ctx); err != nil {
 		switch {
-		case plan.arm != nil:
-			return unarmable(err)
 		case b.required():
 			return unwritten(err)
+		case plan.arm != nil:
+			return unarmable(err)
 		}
 	}
 	for host, generation := range plan.relies {
@@ -101,10 +101,10 @@ func (r *recording) intend(ctx context.Context, view *pxepilot.View, plan plan) 
 	switch err := b.write(ctx, record); {
 	case err == nil:
 		settled()
-	case plan.arm != nil:
-		return unarmable(err)
 	case b.required():
 		return unwritten(err)
+	case plan.arm != nil:
+		return unarmable(err)
 	default:
 		b.saidOf("journal", err)
 	}

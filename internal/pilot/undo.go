@@ -40,8 +40,8 @@ func (p *Pilot) Undo(ctx context.Context, u Undo) (*Outcome, error) {
 	}
 	var out Outcome
 	e := &pxepilot.Entry{What: pxepilot.Undone, Actor: u.By.Name, From: u.By.From, Undoes: undone.ID, Of: of(undone.Hosts)}
+	var back plan
 	done, err := p.switchLinks(asked, site, u.DryRun, e, func(view *pxepilot.View) (plan, error) {
-		var back plan
 		back, out.Hosts, err = takeBack(site, view, undone, u.Force)
 		return back, err
 	})
@@ -49,7 +49,9 @@ func (p *Pilot) Undo(ctx context.Context, u Undo) (*Outcome, error) {
 		return nil, err
 	}
 	out.is(done)
-	if !u.DryRun {
+	if u.DryRun {
+		out.would(p.book, back, e.What)
+	} else {
 		if err := p.push(ctx, site); err != nil {
 			out.AfterSwitch = pxepilot.Errorf(pxepilot.Unavailable,
 				"the links were switched back, but deploy.after_switch failed: %s; mend that and repair a host, which does it again",

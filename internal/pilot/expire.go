@@ -237,7 +237,7 @@ func (t *attempt) of(ctx context.Context, armings []*pxepilot.Arming) (gaveUp er
 		return nil
 	}
 	e := ending{t.endingKey, armings}
-	refused, all, written := t.x.p.switchOn(ctx, e)
+	refused, written, all := t.x.p.switchOn(ctx, e)
 	t.x.cannot(ctx, e.endingKey, refused, false)
 	switch {
 	case all == nil:
@@ -264,7 +264,7 @@ func (t *attempt) of(ctx context.Context, armings []*pxepilot.Arming) (gaveUp er
 
 // switchOn tries it once: refused are those that the rules refuse, and all is what
 // kept all others from being switched, which is written down already or not.
-func (p *Pilot) switchOn(ctx context.Context, x ending) (refused []failure, all error, written bool) {
+func (p *Pilot) switchOn(ctx context.Context, x ending) (refused []failure, written bool, all error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timing.Whole)
 	defer cancel()
 	site, e := p.site(), x.entry(p.book)
@@ -294,11 +294,11 @@ func (p *Pilot) switchOn(ctx context.Context, x ending) (refused []failure, all 
 		if came.unrecorded != nil {
 			p.book.complain("journal", came.unrecorded)
 		}
-		return refused, nil, true
+		return refused, true, nil
 	case errors.Is(err, errNothingToDo), errors.Is(err, errMovedOn):
-		return refused, nil, false
+		return refused, false, nil
 	}
-	return nil, err, e.Result != pxepilot.UnderWay
+	return nil, e.Result != pxepilot.UnderWay, err
 }
 
 var errNothingToDo = errors.New("nothing is to be done")

@@ -74,13 +74,15 @@ type Boot struct {
 // nothing. An arming, or the failure in it, that names no entry yet gets the one of
 // New by which its generation began, or that tells of the failure of its host.
 type Record struct {
-	New      []*Entry          // get their IDs
-	Finished []*Entry          // were written before, about the same hosts, and have a result now
-	Armed    []Arming          // new ones, and those that changed; one a host
-	Disarmed []string          // hosts; of one that is armed anew in the same record the old arming goes
-	Ended    []Ended           // one a host; the one before goes
-	Known    map[string]Boot   // last known state, by host; a zero Boot removes
-	Contents map[string]string // digest by configuration and loader ("name\x00loader"); empty removes
+	New      []*Entry // get their IDs
+	Finished []*Entry // were written before, about the same hosts, and have a result now
+	Armed    []Arming // new ones, and those that changed; one a host
+	Disarmed []string // hosts; of one that is armed anew in the same record the old arming goes
+	Ended    []Ended  // one a host; the one before goes
+	// Generation is the last one that was given to an arming; 0 for none.
+	Generation uint64
+	Known      map[string]Boot   // last known state, by host; a zero Boot removes
+	Contents   map[string]string // digest by configuration and loader ("name\x00loader"); empty removes
 }
 
 // Memory is what the journal knows when the server starts.

@@ -42,7 +42,7 @@ func newFacts() *facts {
 // nothing.
 func packFacts(r *pxepilot.Record) []byte {
 	changes := len(r.Armed) + len(r.Disarmed) + len(r.Ended) + len(r.Known) + len(r.Contents)
-	if changes == 0 {
+	if changes == 0 && r.Generation == 0 {
 		return nil
 	}
 	p := newPacker(hostSize * changes)
@@ -62,6 +62,9 @@ func packFacts(r *pxepilot.Record) []byte {
 	for i := range r.Ended {
 		p.ended(&r.Ended[i])
 	}
+	if r.Generation != 0 {
+		p.generation(r.Generation)
+	}
 	return p.seal()
 }
 
@@ -80,9 +83,13 @@ func (f *facts) pack() []byte {
 	for _, a := range f.over() {
 		p.ended(&a)
 	}
-	p.number(factGeneration)
-	p.number(f.generation)
+	p.generation(f.generation)
 	return p.seal()
+}
+
+func (p *packer) generation(last uint64) {
+	p.number(factGeneration)
+	p.number(last)
 }
 
 func (p *packer) known(host string, boot pxepilot.Boot) {

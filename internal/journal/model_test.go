@@ -54,6 +54,7 @@ func (m *model) write(r *pxepilot.Record) {
 		m.memory.Armings = append(m.memory.Armings, a)
 	}
 	slices.SortFunc(m.memory.Armings, func(a, b pxepilot.Arming) int { return strings.Compare(a.Host, b.Host) })
+	m.memory.Generation = max(m.memory.Generation, r.Generation)
 	for _, a := range r.Ended {
 		m.memory.Ended = append(slices.DeleteFunc(m.memory.Ended, func(old pxepilot.Ended) bool { return old.Host == a.Host }), a)
 	}

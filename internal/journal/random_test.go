@@ -96,12 +96,13 @@ var (
 // record draws one that fits what is there.
 func (m *model) record(t *rapid.T) *pxepilot.Record {
 	r := &pxepilot.Record{
-		New:      rapid.SliceOfN(entries, 0, 3).Draw(t, "new"),
-		Armed:    rapid.SliceOfNDistinct(armings, 0, 2, func(a pxepilot.Arming) string { return a.Host }).Draw(t, "armed"),
-		Disarmed: rapid.SliceOfN(hostNames, 0, 2).Draw(t, "disarmed"),
-		Ended:    rapid.SliceOfNDistinct(endings, 0, 2, func(a pxepilot.Ended) string { return a.Host }).Draw(t, "ended"),
-		Known:    rapid.MapOfN(hostNames, boots, 0, 3).Draw(t, "known"),
-		Contents: rapid.MapOfN(words, digests, 0, 2).Draw(t, "contents"),
+		New:        rapid.SliceOfN(entries, 0, 3).Draw(t, "new"),
+		Armed:      rapid.SliceOfNDistinct(armings, 0, 2, func(a pxepilot.Arming) string { return a.Host }).Draw(t, "armed"),
+		Disarmed:   rapid.SliceOfN(hostNames, 0, 2).Draw(t, "disarmed"),
+		Ended:      rapid.SliceOfNDistinct(endings, 0, 2, func(a pxepilot.Ended) string { return a.Host }).Draw(t, "ended"),
+		Generation: rapid.OneOf(rapid.Just(uint64(0)), rapid.Uint64Range(0, 200)).Draw(t, "last generation"),
+		Known:      rapid.MapOfN(hostNames, boots, 0, 3).Draw(t, "known"),
+		Contents:   rapid.MapOfN(words, digests, 0, 2).Draw(t, "contents"),
 	}
 	if len(m.entries) > 0 && rapid.Bool().Draw(t, "finishes") {
 		e := rapid.SampledFrom(m.entries).Draw(t, "finished")

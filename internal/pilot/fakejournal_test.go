@@ -55,6 +55,7 @@ func (j *fakeJournal) Write(_ context.Context, r *pxepilot.Record) error {
 	for _, host := range r.Disarmed {
 		delete(j.armings, host)
 	}
+	j.last = max(j.last, r.Generation)
 	for _, a := range r.Ended {
 		j.ended[a.Host] = a
 	}
@@ -71,7 +72,6 @@ func (j *fakeJournal) Write(_ context.Context, r *pxepilot.Record) error {
 			}
 		}
 		j.armings[a.Host] = *a
-		j.last = max(j.last, a.Generation)
 	}
 	maps.Copy(j.known, r.Known)
 	maps.DeleteFunc(j.known, func(_ string, b pxepilot.Boot) bool { return b == pxepilot.Boot{} })

@@ -114,13 +114,6 @@ func (b *book) remember(ctx context.Context) error {
 	}
 	b.forget()
 	b.generation = max(b.generation, m.Generation)
-	for _, e := range m.UnderWay {
-		for i := range e.Hosts {
-			if a := e.Hosts[i].Armed; a != nil {
-				b.generation = max(b.generation, a.Generation)
-			}
-		}
-	}
 	// What was armed in another boot of this machine is counted on in this one.
 	now, later, anchored := b.clock(), changed(&b.owed), &pxepilot.Record{}
 	for i, a := range m.Armings {
@@ -230,8 +223,10 @@ func after(a pxepilot.Record, b *pxepilot.Record) pxepilot.Record {
 		Armed:    slices.Concat(slices.DeleteFunc(slices.Clone(a.Armed), func(old pxepilot.Arming) bool { return later[old.Host] }), b.Armed),
 		Disarmed: slices.Concat(a.Disarmed, b.Disarmed),
 		Ended:    slices.Concat(a.Ended, b.Ended),
-		Known:    merge(a.Known, b.Known),
-		Contents: merge(a.Contents, b.Contents),
+
+		Generation: max(a.Generation, b.Generation),
+		Known:      merge(a.Known, b.Known),
+		Contents:   merge(a.Contents, b.Contents),
 	}
 }
 
@@ -250,7 +245,7 @@ func merge[V any](a, b map[string]V) map[string]V {
 }
 
 func isEmpty(r *pxepilot.Record) bool {
-	return len(r.New)+len(r.Finished)+len(r.Armed)+len(r.Disarmed)+len(r.Ended)+len(r.Known)+len(r.Contents) == 0
+	return len(r.New)+len(r.Finished)+len(r.Armed)+len(r.Disarmed)+len(r.Ended)+len(r.Known)+len(r.Contents) == 0 && r.Generation == 0
 }
 
 // saidOf logs what is wrong with a matter, once for as long as it stays so.

@@ -98,6 +98,9 @@ func (r *recording) intend(ctx context.Context, view *pxepilot.View, plan plan) 
 	}
 	e.Count = len(e.Hosts)
 	record.New = append(record.New, e)
+	if plan.arm != nil {
+		record.Generation = b.generation
+	}
 	switch err := b.write(ctx, record); {
 	case err == nil:
 		settled()

@@ -8,5 +8,7 @@
 //
 // The package does no I/O and imports only the standard library. A View is what
 // was seen in the TFTP root at one moment; a Move is what somebody wants done to
-// a host; a Step is one rename that brings it about.
+// a host; a Step is one rename that brings it about. An Entry of the journal tells what
+// was done, by whom and what came of it; an Arming says that what a host boots is meant
+// once, until its installer is done.
 package pxepilot

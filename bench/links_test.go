@@ -36,6 +36,27 @@ func BenchmarkRedeploy(b *testing.B) {
 	}
 }
 
+// BenchmarkRedeployOnce does so once, and so every host is armed and the one before
+// ends: that is what is more to be written down, kept and told. Then it lists them.
+func BenchmarkRedeployOnce(b *testing.B) {
+	for name, base := range fileSystems {
+		b.Run(name, func(b *testing.B) {
+			s := newSite(b, base, many, nil)
+			s.start()
+			bodies := map[string]string{"a": s.onceBody(many, "b"), "b": s.onceBody(many, "a")}
+			s.deploy("a", bodies["a"])
+			var ours, lists []time.Duration
+			for i := 0; b.Loop(); i++ {
+				c := []string{"b", "a"}[i%2]
+				ours = append(ours, s.deploy(c, bodies[c]))
+				lists = append(lists, s.list())
+			}
+			b.ReportMetric(ms(median(ours)), "ms/ours")
+			b.ReportMetric(ms(median(lists)), "ms/list")
+		})
+	}
+}
+
 // BenchmarkDeployOne switches one host of many, in turn with a bare symlinkat,
 // renameat, readlinkat and fsync.
 func BenchmarkDeployOne(b *testing.B) {

@@ -174,6 +174,11 @@ func (s *site) body(n int) string {
 	return `{"hosts":[{"name":"` + strings.Join(s.names[:n], `"},{"name":"`) + `"}]}`
 }
 
+// onceBody is one that deploys to them once.
+func (s *site) onceBody(n int, then string) string {
+	return strings.ReplaceAll(s.body(n), `"}`, `","then":"`+then+`"}`)
+}
+
 // deploy has hosts boot a configuration.
 func (s *site) deploy(configuration, body string) time.Duration {
 	s.b.Helper()

@@ -11,7 +11,8 @@ import (
 type Arming struct {
 	Host          string
 	MACs          []MAC  // that the host had then; another machine under its name is not it
-	Generation    uint64 // counts the armings of the site; never used again
+	Generation    uint64 // counts the armings of the site; never used again in the same journal
+	After         uint64 // the generation that it goes on from, whose Then had a rule; 0 for none
 	Entry         int64  // of the journal, that armed it; 0 while that is not written
 	Configuration string // that it installs by
 	Then          string // configuration that it is switched to

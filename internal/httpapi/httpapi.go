@@ -32,6 +32,7 @@ type Pilot interface {
 	History(context.Context, pxepilot.Question) ([]pxepilot.Entry, error)
 	Undo(context.Context, pilot.Undo) (*pilot.Outcome, error)
 	Armings() *pxepilot.ArmedView
+	Armed(context.Context) (*pxepilot.ArmedView, error)
 	Disarm(ctx context.Context, hosts []pilot.HostRef, by pilot.Actor) ([]pxepilot.Arming, error)
 	Speaker(pxepilot.MAC) (*pxepilot.Host, error)
 	Self(context.Context, pilot.Callback) (*pilot.Self, error)

@@ -28,7 +28,7 @@ func (a *api) done(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *api) failed(w http.ResponseWriter, r *http.Request) error {
-	log := readLog(w, r)
+	log := readLog(r)
 	reason := reasonOf(r.URL.Query().Get("reason"), log)
 	return a.callBack(w, r, func(ctx context.Context, c pilot.Callback) (*pilot.Self, error) {
 		return a.pilot.Fail(ctx, c, reason, log)
@@ -142,17 +142,14 @@ func selfOf(s *pilot.Self) apiv1.Self {
 // stamp is a moment as the API writes it.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// maxLog is how much of a log is read at most, of which the end is kept.
-const maxLog = 64 << 20
-
-// readLog reads the end of a log. That one failed counts more than what is wrong with
-// its log: of one that breaks off, or is endless, it is what came.
-func readLog(w http.ResponseWriter, r *http.Request) string {
-	body := http.MaxBytesReader(w.(*recorder).ResponseWriter, r.Body, maxLog)
+// readLog reads the end of a log, however long it is; the server's time limit for
+// reading ends it. That an install failed counts more than what is wrong with its log:
+// of one that breaks off it is what came.
+func readLog(r *http.Request) string {
 	var end []byte
 	piece := make([]byte, 32<<10)
 	for {
-		n, err := body.Read(piece)
+		n, err := r.Body.Read(piece)
 		end = append(end, piece[:n]...)
 		if over := len(end) - 2*pxepilot.MaxFailureLog; over > 0 {
 			end = append(end[:0], end[over:]...)
@@ -177,9 +174,12 @@ func reasonOf(told, log string) string {
 	return "no reason was given"
 }
 
-func (a *api) listArmings(w http.ResponseWriter, _ *http.Request) error {
+func (a *api) listArmings(w http.ResponseWriter, r *http.Request) error {
+	armed, err := a.pilot.Armed(r.Context())
+	if err != nil {
+		return err
+	}
 	answer := apiv1.Armings{Armings: []apiv1.Arming{}}
-	armed := a.pilot.Armings()
 	for _, host := range armed.Hosts() {
 		answer.Armings = append(answer.Armings, arming(host, armed.Of(host)))
 	}

@@ -117,6 +117,7 @@ func (p *packer) ended(a *pxepilot.Ended) {
 }
 
 func (p *packer) oneShot(a *pxepilot.Arming) {
+	p.number(a.After)
 	p.name(a.Host)
 	p.number(uint64(len(a.MACs)))
 	for _, m := range a.MACs {
@@ -145,7 +146,11 @@ func (p *packer) oneShot(a *pxepilot.Arming) {
 }
 
 func (u *unpacker) oneShot() pxepilot.Arming {
-	a := pxepilot.Arming{Host: u.name()}
+	var a pxepilot.Arming
+	if u.format > firstPacking {
+		a.After = u.number()
+	}
+	a.Host = u.name()
 	for range u.count() {
 		var m pxepilot.MAC
 		if len(u.rest) < len(m) {

@@ -111,7 +111,7 @@ func TestDamage(t *testing.T) {
 		{"another program's", filled, sql(`PRAGMA application_id = 1`),
 			"journal.db in the state directory (state.directory) is the database of another program; move it away"},
 		{"a newer version's", filled, sql(`PRAGMA user_version = 99`),
-			"the journal is of format 99 and this version of the program knows formats up to 1; install the newer version again, or restore a backup of before"},
+			"the journal is of format 99 and this version of the program knows formats up to 2; install the newer version again, or restore a backup of before"},
 		{"a directory", filled, func(t *testing.T, dir string) {
 			must(t, os.Remove(db(dir)))
 			must(t, os.Mkdir(db(dir), 0o700))

@@ -19,7 +19,8 @@ type packer struct {
 }
 
 // packing is the format of blobs, their first byte. The first one, which is read as
-// well, had no armings with hosts, and less of them.
+// well, had no armings with hosts, and less of them. A new one goes with a new version
+// of the database (schema.go), so that no older program takes it for damaged.
 const (
 	packing      = 2
 	firstPacking = 1

@@ -31,6 +31,7 @@ var (
 		a := pxepilot.Arming{
 			Host:          hostNames.Draw(t, "host"),
 			Generation:    rapid.OneOf(rapid.Uint64Range(0, 99), rapid.Just(uint64(math.MaxUint64))).Draw(t, "generation"),
+			After:         rapid.Uint64Range(0, 9).Draw(t, "after"),
 			Entry:         rapid.Int64Range(0, 5).Draw(t, "entry"),
 			Configuration: words.Draw(t, "configuration"),
 			Then:          words.Draw(t, "then"),

@@ -20,8 +20,9 @@ const application = 0x50584570
 var schema1 string
 
 // migrations bring a database from each version to the next one: the first from
-// nothing to version 1. A version that was released never changes.
-var migrations = []string{schema1}
+// nothing to version 1. A version that was released never changes. Version 2 has
+// other blobs (packing in pack.go), of which those of version 1 are read as well.
+var migrations = []string{schema1, `SELECT 2`}
 
 // migrate brings a database to the last version, one transaction for each.
 func migrate(w *writer, migrations []string) error {

@@ -26,13 +26,21 @@ func (p *Pilot) push(ctx context.Context, site *Site) error {
 	if site.AfterSwitch == nil {
 		return nil
 	}
-	err := p.afterwards.pass(func() error {
+	return p.afterwards.pass(func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timing.AfterSwitch)
 		defer cancel()
-		return site.AfterSwitch(ctx)
+		before := p.switches.Load()
+		err := site.AfterSwitch(ctx)
+		if err == nil {
+			p.pushed.Store(before) // one at a time comes here
+		}
+		return err
 	})
-	p.unpushed.Store(err != nil)
-	return err
+}
+
+// unpushed says whether there was a switch that is not known to be pushed.
+func (p *Pilot) unpushed(site *Site) bool {
+	return site.AfterSwitch != nil && p.pushed.Load() < p.switches.Load()
 }
 
 // unpushed notes in the results of hosts that were to be rebooted why they were

@@ -17,13 +17,33 @@ func (p *Pilot) Armings() *pxepilot.ArmedView {
 	return p.book.told()
 }
 
+// Armed tells what is armed, or that nobody knows.
+func (p *Pilot) Armed(ctx context.Context) (*pxepilot.ArmedView, error) {
+	if p.book == nil {
+		return nil, errNoJournal
+	}
+	if err := p.book.knows(ctx); err != nil {
+		return nil, err
+	}
+	return p.book.told(), nil
+}
+
+// knows says why nobody knows what is armed; nil where that is known.
+func (b *book) knows(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.remember(ctx); err != nil {
+		return pxepilot.Errorf(pxepilot.Unavailable, "what is armed cannot be read: %s", pxepilot.ErrorMessage(err)).Because(causeOf(err))
+	}
+	return nil
+}
+
 // told is what is armed, by the wall clock as it stands now. Nobody has to wait for
 // it while links are switched.
 func (b *book) told() *pxepilot.ArmedView {
 	last := b.view.Load()
 	now := b.clock()
-	set := now.Wall.Add(-now.Since).Sub(last.epoch) // how far somebody set the clock since
-	if now.Boot == last.boot && set.Abs() < time.Second {
+	if now.Boot == last.boot && !wasSet(last.epoch, now) {
 		return last.view
 	}
 	next := armedAt(last.view.Armings, now)
@@ -46,7 +66,26 @@ func armedAt(armings map[string]pxepilot.Armed, now pxepilot.Moment) *armedView 
 		a.Until = now.Wall.Add(a.Left(now))
 		v.Armings[host] = a
 	}
-	return &armedView{view: v, boot: now.Boot, epoch: now.Wall.Add(-now.Since)}
+	return &armedView{view: v, boot: now.Boot, epoch: epochOf(now)}
+}
+
+// epochOf is when this machine was booted, by its wall clock as it stands now.
+func epochOf(now pxepilot.Moment) time.Time { return now.Wall.Add(-now.Since) }
+
+// wasSet says whether somebody set the wall clock since it told that epoch.
+func wasSet(epoch time.Time, now pxepilot.Moment) bool {
+	return epochOf(now).Sub(epoch).Abs() >= time.Second
+}
+
+// skewed says whether somebody set the wall clock since something was armed: a reboot
+// has to find what is left by that clock as it stands.
+func (b *book) skewed(now pxepilot.Moment) bool {
+	for _, a := range b.armings.Armings {
+		if a.Deadline.Wall.Sub(now.In(a.Left(now)).Wall).Abs() >= time.Second {
+			return true
+		}
+	}
+	return false
 }
 
 // keepArmings notes what a record says of armings, and has the timer look.
@@ -62,6 +101,10 @@ func (b *book) keepArmings(r *pxepilot.Record) {
 		delete(armings, host)
 	}
 	for _, a := range r.Armed {
+		if a.Failure != nil { // which a journal gives a number once it is written
+			f := *a.Failure
+			a.Failure = &f
+		}
 		armings[a.Host] = pxepilot.Armed{Arming: &a}
 		b.generation = max(b.generation, a.Generation)
 	}
@@ -77,7 +120,7 @@ func (b *book) keepArmings(r *pxepilot.Record) {
 // suspensions adds to a record which armings wait from now on for somebody to mend
 // the file, and which do no more.
 func (b *book) suspensions(record *pxepilot.Record, changes *rearming, inv *pxepilot.Inventory) {
-	for _, host := range b.armings.Hosts() {
+	for _, host := range changes.hosts() {
 		a := changes.of(host)
 		if a == nil {
 			continue
@@ -145,7 +188,7 @@ func (p *Pilot) Disarm(ctx context.Context, hosts []HostRef, by Actor) ([]pxepil
 	b, inv := p.book, p.site().Inventory
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.remember(ctx); err != nil && b.required() {
+	if err := b.remember(ctx); err != nil {
 		return nil, undisarmed(err)
 	}
 	e := &pxepilot.Entry{At: b.now(), What: pxepilot.Disarmed, Actor: by.Name, From: by.From, Result: pxepilot.Done}
@@ -159,7 +202,7 @@ func (p *Pilot) Disarm(ctx context.Context, hosts []HostRef, by Actor) ([]pxepil
 		}
 		a := b.armings.Of(name).Arming
 		switch {
-		case a == nil && err != nil:
+		case err != nil && (a == nil || ref.MAC != "" || pxepilot.ErrorCode(err) != pxepilot.NotFound):
 			return nil, err
 		case a == nil:
 			return nil, pxepilot.Errorf(pxepilot.Conflict, "host %s is not armed", pxepilot.Quote(name))

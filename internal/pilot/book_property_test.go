@@ -48,14 +48,21 @@ func TestNothingIsLost(t *testing.T) {
 				}
 			}
 		}
+		// revive is a server that starts after a crash, of itself or of its machine.
+		revive := func() {
+			s.root.beforeStep, s.journal.beforeNext, s.journal.afterNext = nil, nil, nil
+			if rapid.Bool().Draw(r, "power cut") {
+				s.clock.reboot(fmt.Sprint("boot ", s.clock.now.Wall))
+			}
+			s.start()
+		}
 		calm := func() { s.root.beforeStep, s.journal.beforeNext, s.journal.afterNext = nil, nil, nil }
 		try := func(what string, do func() (*Outcome, error)) {
 			strike()
 			var out *Outcome
 			var err error
 			if crashes(func() { out, err = do() }) {
-				calm()
-				s.start()
+				revive()
 			} else if err == nil {
 				acknowledged[out.Entry] = what
 			}
@@ -88,8 +95,7 @@ func TestNothingIsLost(t *testing.T) {
 				strike()
 				var err error
 				if crashes(func() { err = s.done(on, generation) }) {
-					calm()
-					s.start()
+					revive()
 				} else if err == nil {
 					if now := s.Armings().Of(on); armed.Arming != nil && now.Arming != nil && now.Generation == armed.Generation {
 						r.Fatalf("host %s was told that it is done, and is still armed", on)
@@ -105,8 +111,7 @@ func TestNothingIsLost(t *testing.T) {
 				}
 				strike()
 				if crashes(func() { s.tick() }) {
-					calm()
-					s.start()
+					revive()
 				}
 				calm()
 			},
@@ -116,8 +121,7 @@ func TestNothingIsLost(t *testing.T) {
 			"a look": func(*rapid.T) {
 				strike()
 				if crashes(s.look) {
-					calm()
-					s.start()
+					revive()
 				}
 				calm()
 			},

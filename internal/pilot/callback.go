@@ -36,6 +36,9 @@ func (p *Pilot) Self(ctx context.Context, c Callback) (*Self, error) {
 
 func (p *Pilot) self(ctx context.Context, host string) (*Self, error) {
 	s, err := p.Host(ctx, host)
+	if err == nil && p.book != nil {
+		err = p.book.knows(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +97,7 @@ func (p *Pilot) hear(ctx context.Context, said string, c Callback, do func(ctx c
 	var out refusal
 	switch {
 	case errors.As(err, &out):
-		p.noteRefusal(asked, said, c, by, h, out.error)
+		p.noteRefusal(context.WithoutCancel(ctx), said, c, by, h, out.error)
 		return nil, out.error
 	case err != nil:
 		return nil, err
@@ -107,42 +110,54 @@ func (p *Pilot) hear(ctx context.Context, said string, c Callback, do func(ctx c
 func (p *Pilot) Finish(ctx context.Context, c Callback) (*Self, error) {
 	return p.hear(ctx, "done", c, func(ctx context.Context, h *pxepilot.Host, by Actor) error {
 		site := p.site()
-		if a := p.Armings().Of(h.Name).Arming; a != nil && a.Suspended != "" {
-			p.look(ctx) // the file may be mended by now
-		}
 		a, err := p.current(ctx, h, c.Generation)
 		if err != nil {
 			return err
 		}
-		if a != nil {
-			err = p.finish(ctx, site, a, by)
-		}
-		if errors.Is(err, errMovedOn) {
-			p.look(ctx) // the journal tells by whom
-			if a, err = p.current(ctx, h, c.Generation); err == nil && a != nil {
-				return pxepilot.Errorf(pxepilot.Unavailable, "host %s was switched by somebody else just now; say it again", pxepilot.Quote(h.Name))
+		var unrecorded error
+		if a != nil && !p.saidAgain(a, c) {
+			unrecorded, err = p.finish(ctx, site, a, by)
+			if errors.Is(err, errMovedOn) {
+				p.look(ctx) // the journal tells by whom
+				if a, err = p.current(ctx, h, c.Generation); err == nil && a != nil {
+					return pxepilot.Errorf(pxepilot.Unavailable, "host %s was switched by somebody else just now; say it again", pxepilot.Quote(h.Name))
+				}
 			}
-		}
-		switch {
-		case err != nil:
-			return err
-		case a != nil:
-		default:
-			if err := p.repeated(ctx, site, h, c, by); err != nil || !p.unpushed.Load() {
+			if err != nil {
 				return err
 			}
 		}
-		if err := p.push(ctx, site); err != nil {
-			return pxepilot.Errorf(pxepilot.Unavailable, "host %s was switched, but deploy.after_switch failed: %s; mend that and say it again",
-				pxepilot.Quote(h.Name), pxepilot.ErrorMessage(err)).Because(err)
+		if a == nil {
+			if err := p.repeated(ctx, site, h, c, by); err != nil {
+				return err
+			}
 		}
-		return nil
+		if p.unpushed(site) {
+			if err := p.push(ctx, site); err != nil {
+				return pxepilot.Errorf(pxepilot.Unavailable, "host %s was switched, but deploy.after_switch failed: %s; mend that and say it again",
+					pxepilot.Quote(h.Name), pxepilot.ErrorMessage(err)).Because(err)
+			}
+		}
+		return unrecorded
 	})
+}
+
+// retrying is how long whoever did not hear an answer asks again, as curl and wget do
+// by themselves.
+const retrying = time.Minute
+
+// saidAgain says whether a bare done is rather one more of the install before, where
+// what comes then is an install, too: it would end before it began.
+func (p *Pilot) saidAgain(a *pxepilot.Arming, c Callback) bool {
+	return a.After != 0 && c.Generation == 0 && a.Within-a.Left(p.book.clock()) < min(retrying, a.Within/2)
 }
 
 // current is the arming that a callback is about; nil where nothing is armed.
 func (p *Pilot) current(ctx context.Context, h *pxepilot.Host, generation uint64) (*pxepilot.Arming, error) {
 	b := p.book
+	if a := p.Armings().Of(h.Name).Arming; a != nil && a.Suspended != "" {
+		p.look(ctx) // the file may be mended by now
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.remember(ctx); err != nil {
@@ -153,7 +168,7 @@ func (p *Pilot) current(ctx context.Context, h *pxepilot.Host, generation uint64
 	switch {
 	case generation > b.generation:
 		return nil, refusalf("host %s was never armed with the generation %d; GET /v1/self tells the current one", name, generation)
-	case a == nil:
+	case a == nil, generation != 0 && generation == a.After: // said again of the install before
 		return nil, nil
 	case generation != 0 && generation != a.Generation:
 		return nil, refusalf("the generation %d of host %s is over, and the current one is %d; nothing was changed", generation, name, a.Generation)
@@ -164,7 +179,10 @@ func (p *Pilot) current(ctx context.Context, h *pxepilot.Host, generation uint64
 }
 
 // finish switches a host to what comes then.
-func (p *Pilot) finish(ctx context.Context, site *Site, a *pxepilot.Arming, by Actor) error {
+func (p *Pilot) finish(ctx context.Context, site *Site, a *pxepilot.Arming, by Actor) (unrecorded, err error) {
+	if p.book.wasTried(a) {
+		return nil, p.unfinished(a, &pxepilot.Entry{Result: pxepilot.NotDone}, pxepilot.Errorf(pxepilot.Unavailable, "host %s could not be switched just now, which its history tells of", pxepilot.Quote(a.Host)))
+	}
 	e := &pxepilot.Entry{What: pxepilot.Finished, Actor: by.Name, From: by.From, Of: a.Then}
 	done, err := p.switchLinks(ctx, site, false, e, func(view *pxepilot.View) (plan, error) {
 		var to plan
@@ -173,11 +191,24 @@ func (p *Pilot) finish(ctx context.Context, site *Site, a *pxepilot.Arming, by A
 	})
 	switch {
 	case err == nil:
-		return done.unrecorded
+		return done.unrecorded, nil
 	case errors.Is(err, errMovedOn):
-		return errMovedOn
+		return nil, errMovedOn
 	}
-	return p.unfinished(a, e, err)
+	return nil, p.unfinished(a, e, err)
+}
+
+// wasTried says whether a host whose installer is done could not be switched a moment
+// ago: each try is written down. It notes that it is tried now.
+func (b *book) wasTried(a *pxepilot.Arming) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.clock().Since
+	if at, is := b.tried[a.Host]; is && !a.Finished.IsZero() && now-at < firstRetry {
+		return true
+	}
+	b.tried[a.Host] = now
+	return false
 }
 
 // repeated says that a host is not armed, unless it boots already what came then:
@@ -277,6 +308,8 @@ func (p *Pilot) noteRefusal(ctx context.Context, said string, c Callback, by Act
 		hosts = []string{h.Name}
 		e.Loud = h.Name != c.Speaker && c.Speaker != ""
 	}
+	ctx, cancel := context.WithTimeout(ctx, noteTime)
+	defer cancel()
 	b := p.book
 	b.mu.Lock()
 	defer b.mu.Unlock()

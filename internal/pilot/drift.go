@@ -68,6 +68,9 @@ func (p *Pilot) look(ctx context.Context) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.skewed(b.clock()) {
+		b.anchor, b.last.clean = true, false
+	}
 	view, err := site.Root.View(ctx, site.Inventory)
 	if err != nil {
 		b.saidOf("TFTP root", err)
@@ -123,16 +126,17 @@ func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func(
 		if found, is := record.Known[host]; is {
 			before, known = found, true
 		}
-		if known && before.Digest == now[i].Digest {
+		a := changes.of(host)
+		if known && before.Digest == now[i].Digest && (a == nil || !movedOff(a, now[i])) {
 			continue // what it says is what it said when its links were set
 		}
-		a, byHand := changes.of(host), known && touched(before, now[i])
+		byHand := known && touched(before, now[i])
 		s := pxepilot.Switch{Host: host, Before: before, After: now[i]}
 		switch {
-		case a == nil:
-		case byHand && movedOff(a, now[i]):
+		case a == nil || !movedOff(a, now[i]):
+		case byHand:
 			s.Ended = changes.end(host, hand.What, hand.At)
-		case !byHand && now[i].Configuration != "" && movedOff(a, now[i]):
+		case now[i].Configuration != "" || now[i].State == pxepilot.None:
 			// While it was not in the file, or with other links.
 			s.Before = pxepilot.Boot{State: pxepilot.Configured, Configuration: a.Configuration}
 			s.Ended, byHand = changes.end(host, hand.What, hand.At), true
@@ -151,6 +155,9 @@ func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func(
 		}
 	}
 	b.suspensions(record, changes, view.Inventory)
+	if b.anchor {
+		changes.anchor(b.clock())
+	}
 	changes.into(record)
 	if len(hand.Hosts) > 0 {
 		hand.Of, hand.Count = common(hand.Hosts), len(hand.Hosts)
@@ -160,7 +167,7 @@ func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func(
 		record.New = append(record.New, hand)
 	}
 	return record, func() {
-		b.pending, b.began = nil, true
+		b.pending, b.began, b.anchor = nil, true, false
 		b.last.clean = b.last.view == view
 	}
 }

@@ -32,6 +32,9 @@ func (p *Pilot) Expire(ctx context.Context) error {
 		return nil
 	}
 	x := newExpiry(p)
+	if p.unpushed(p.site()) { // what an earlier server switched
+		x.push()
+	}
 	var pusher sync.WaitGroup
 	pusher.Go(func() { x.pushes(ctx) })
 	defer pusher.Wait()
@@ -51,12 +54,14 @@ func (p *Pilot) Expire(ctx context.Context) error {
 // An expiry is what the timer remembers between two rounds.
 type expiry struct {
 	p     *Pilot
-	waits map[uint64]*wait // of hosts that could not be switched, by generation
-	owed  chan struct{}    // what is done after a switch
+	waits map[uint64]*wait  // of hosts that could not be switched, by generation
+	vain  map[endingKey]int // rounds in a row in which none of hosts alike could be
+	turn  uint64            // counts rounds with such hosts
+	owed  chan struct{}     // what is done after a switch
 }
 
 func newExpiry(p *Pilot) *expiry {
-	return &expiry{p: p, waits: map[uint64]*wait{}, owed: make(chan struct{}, 1)}
+	return &expiry{p: p, waits: map[uint64]*wait{}, vain: map[endingKey]int{}, owed: make(chan struct{}, 1)}
 }
 
 // A wait is until when a host is not tried again.
@@ -67,6 +72,16 @@ type wait struct {
 	why    string
 }
 
+// longer is for a host that the rules refuse.
+func (w *wait) longer() { w.length = min(max(firstRetry, 2*w.length), lastRetry) }
+
+// alones is for one that failed alone, which is written down each time: the others go
+// first.
+func (w *wait) alones() {
+	w.alone++
+	w.length = min(max(2*firstRetry, 2*w.length), lastRetry)
+}
+
 func (x *expiry) alone(a *pxepilot.Arming) int {
 	if w := x.waits[a.Generation]; w != nil {
 		return w.alone
@@ -74,12 +89,19 @@ func (x *expiry) alone(a *pxepilot.Arming) int {
 	return 0
 }
 
-// left are those that are armed still and were not told to wait in this round.
-func (x *expiry) left(armings []*pxepilot.Arming, now pxepilot.Moment) []*pxepilot.Arming {
-	v := x.p.Armings()
+// scattered puts neighbours apart, and others first in each turn: hosts that cannot be
+// switched are often those of one kind, and have names that are alike. It is a
+// multiplicative hash, by the golden ratio.
+func (x *expiry) scattered(a *pxepilot.Arming) uint64 {
+	return (a.Generation + x.turn) * 0x9E3779B97F4A7C15
+}
+
+// left are those that are armed still and do not wait.
+func (x *expiry) left(armings []*pxepilot.Arming) []*pxepilot.Arming {
+	v, now := x.p.Armings(), x.p.book.clock().Since
 	return slices.DeleteFunc(slices.Clone(armings), func(a *pxepilot.Arming) bool {
 		w, is := x.waits[a.Generation], v.Of(a.Host).Arming
-		return is == nil || is.Generation != a.Generation || w != nil && w.until > now.Since
+		return is == nil || is.Generation != a.Generation || w != nil && w.until > now
 	})
 }
 
@@ -114,15 +136,43 @@ func (x *expiry) round(ctx context.Context) time.Duration {
 		case e.then == "":
 			x.p.letBe(ctx, e)
 		default:
-			// Those first that did not fail alone before.
-			slices.SortStableFunc(e.armings, func(a, b *pxepilot.Arming) int { return cmp.Compare(x.alone(a), x.alone(b)) })
-			t := &attempt{x: x, endingKey: e.endingKey}
-			if gaveUp := t.of(ctx, e.armings); gaveUp != nil {
-				x.cannot(ctx, e.endingKey, failures(x.left(e.armings, now), gaveUp), false)
-			}
+			x.switchAll(ctx, e)
 		}
 	}
 	return min(max(next, time.Millisecond), longestSleep)
+}
+
+// switchAll switches hosts alike, those first that did not fail alone before. Where
+// none of them could be switched the last time, one is tried before the others.
+func (x *expiry) switchAll(ctx context.Context, e ending) {
+	if len(x.waits) > 0 {
+		x.turn++
+		slices.SortStableFunc(e.armings, func(a, b *pxepilot.Arming) int {
+			return cmp.Or(cmp.Compare(x.alone(a), x.alone(b)), cmp.Compare(x.scattered(a), x.scattered(b)))
+		})
+	}
+	t := &attempt{x: x, endingKey: e.endingKey}
+	var gaveUp error
+	if x.vain[e.endingKey] > 0 {
+		gaveUp = t.of(ctx, e.armings[:1])
+		if gaveUp == nil && !t.switched {
+			gaveUp = t.last
+		}
+	}
+	if gaveUp == nil {
+		gaveUp = t.of(ctx, e.armings)
+	}
+	switch {
+	case t.switched, gaveUp == nil:
+		delete(x.vain, e.endingKey)
+	default:
+		x.vain[e.endingKey]++
+	}
+	if gaveUp == nil {
+		return
+	}
+	pause := min(firstRetry<<min(x.vain[e.endingKey], 6), lastRetry)
+	x.cannot(ctx, e.endingKey, failures(x.left(e.armings), gaveUp), func(w *wait) { w.length = pause })
 }
 
 // forget drops the waits of those that are not due any more.
@@ -170,6 +220,8 @@ func (b *book) due(now pxepilot.Moment) ([]ending, time.Duration) {
 
 // letBe ends armings without a switch.
 func (p *Pilot) letBe(ctx context.Context, x ending) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	defer cancel()
 	b := p.book
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -221,11 +273,13 @@ func (x *ending) entry(b *book) *pxepilot.Entry {
 
 // An attempt is to switch hosts alike in one round. One host that cannot be switched
 // keeps no other from it: where all of them cannot be at once, each half is tried, and
-// so on, until a few in a row failed alone: then it is not about them.
+// so on, until a few in a row failed alone: then it may not be about them.
 type attempt struct {
 	x *expiry
 	endingKey
-	row int // of hosts that failed alone since any was switched
+	row      int   // of hosts that failed alone since any was switched
+	last     error // why the last one did
+	switched bool  // any was
 }
 
 // enough of those in a row.
@@ -233,23 +287,24 @@ const enough = 3
 
 // of tries to switch some of the hosts. It returns what kept it from trying all.
 func (t *attempt) of(ctx context.Context, armings []*pxepilot.Arming) (gaveUp error) {
+	armings = t.x.left(armings)
 	if len(armings) == 0 {
 		return nil
 	}
-	e := ending{t.endingKey, armings}
-	refused, written, all := t.x.p.switchOn(ctx, e)
-	t.x.cannot(ctx, e.endingKey, refused, false)
+	switched, refused, written, all := t.x.p.switchOn(ctx, ending{t.endingKey, armings})
+	t.x.cannot(ctx, t.endingKey, refused, (*wait).longer)
 	switch {
+	case switched:
+		t.row, t.switched = 0, true
+		t.x.push()
+		return nil
 	case all == nil:
-		if len(refused) < len(armings) {
-			t.row = 0
-			t.x.push()
-		}
 		return nil
 	case !written: // nothing was tried
 		return all
 	case len(armings) == 1:
-		t.x.cannot(ctx, e.endingKey, failures(armings, all), true)
+		t.x.cannot(ctx, t.endingKey, failures(armings, all), (*wait).alones)
+		t.last = all
 		if t.row++; t.row >= enough {
 			return all
 		}
@@ -264,7 +319,7 @@ func (t *attempt) of(ctx context.Context, armings []*pxepilot.Arming) (gaveUp er
 
 // switchOn tries it once: refused are those that the rules refuse, and all is what
 // kept all others from being switched, which is written down already or not.
-func (p *Pilot) switchOn(ctx context.Context, x ending) (refused []failure, written bool, all error) {
+func (p *Pilot) switchOn(ctx context.Context, x ending) (switched bool, refused []failure, written bool, all error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timing.Whole)
 	defer cancel()
 	site, e := p.site(), x.entry(p.book)
@@ -287,18 +342,18 @@ func (p *Pilot) switchOn(ctx context.Context, x ending) (refused []failure, writ
 	})
 	movedOn = movedOn || errors.Is(err, errMovedOn)
 	if movedOn {
-		p.look(ctx) // and what is still due is tried again at once, for something changed
+		p.look(ctx) // the journal tells by whom
 	}
 	switch {
 	case err == nil:
 		if came.unrecorded != nil {
 			p.book.complain("journal", came.unrecorded)
 		}
-		return refused, true, nil
+		return true, refused, true, nil
 	case errors.Is(err, errNothingToDo), errors.Is(err, errMovedOn):
-		return refused, false, nil
+		return false, refused, false, nil
 	}
-	return nil, e.Result != pxepilot.UnderWay, err
+	return false, nil, e.Result != pxepilot.UnderWay, err
 }
 
 var errNothingToDo = errors.New("nothing is to be done")
@@ -319,9 +374,10 @@ func failures(armings []*pxepilot.Arming, why error) []failure {
 }
 
 // cannot notes why hosts were not switched, and when they are tried again. What is
-// new of it is told: in the journal, if it is not there as a try of one alone, or
-// where that cannot be in the log.
-func (x *expiry) cannot(ctx context.Context, key endingKey, left []failure, alone bool) {
+// new of it is told in the journal, or where that cannot be in the log.
+func (x *expiry) cannot(ctx context.Context, key endingKey, left []failure, waits func(*wait)) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	defer cancel()
 	b := x.p.book
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -333,20 +389,17 @@ func (x *expiry) cannot(ctx context.Context, key endingKey, left []failure, alon
 			w = &wait{}
 			x.waits[f.Generation] = w
 		}
-		if w.why != why {
+		before := w.alone
+		waits(w)
+		if w.why != why && w.alone == before { // else it is an entry by itself
 			told.armings = append(told.armings, f.Arming)
 			if len(reasons) == 0 || pxepilot.ErrorMessage(reasons[len(reasons)-1]) != why {
 				reasons = append(reasons, pxepilot.Errorf(pxepilot.ErrorCode(f.why), "%s", why).Because(causeOf(f.why)))
 			}
 		}
-		w.why, w.length = why, min(max(firstRetry, 2*w.length), lastRetry)
-		if alone { // let the others go first
-			w.alone++
-			w.length = max(w.length, 2*firstRetry)
-		}
-		w.until = now + w.length
+		w.why, w.until = why, now+w.length
 	}
-	if len(told.armings) == 0 || alone {
+	if len(told.armings) == 0 {
 		return
 	}
 	entry := told.entry(b)

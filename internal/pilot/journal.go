@@ -50,14 +50,16 @@ type book struct {
 	contents   map[string]string
 	armings    *pxepilot.ArmedView
 	ended      map[string]pxepilot.Ended // the last ones, by host
+	anchor     bool                      // the armings are to be written as they are to be counted on from now
 	generation uint64                    // the last one
 	pending    []*pxepilot.Entry         // were under way when an earlier server ended
 	owed       pxepilot.Record           // what could not be written; it is with the next record that can
 	last       seen
-	changing   map[string]string // contents that the last look saw, and that the next one has to agree with
-	said       map[string]string // by matter: the last complaint in the log
-	repeats    map[string]uint64 // generations, by host, of which it was written that their end was said again
-	refusals   [2]allowance      // for entries of callbacks that change nothing: those that are loud, and others
+	changing   map[string]string        // contents that the last look saw, and that the next one has to agree with
+	said       map[string]string        // by matter: the last complaint in the log
+	repeats    map[string]uint64        // generations, by host, of which it was written that their end was said again
+	tried      map[string]time.Duration // when hosts were tried to be switched last whose installer is done, since the boot of this machine
+	refusals   [2]allowance             // for entries of callbacks that change nothing: those that are loud, and others
 }
 
 // maxOwed is how many entries wait at most for a journal that cannot be written.
@@ -70,7 +72,7 @@ func newBook(o Options) *book {
 	}
 	b := &book{
 		journal: o.Journal, required: o.Required, clock: o.Clock, log: o.Log, rearmed: make(chan struct{}, 1),
-		said: map[string]string{}, repeats: map[string]uint64{}, armings: &pxepilot.ArmedView{},
+		said: map[string]string{}, repeats: map[string]uint64{}, tried: map[string]time.Duration{}, armings: &pxepilot.ArmedView{},
 	}
 	if b.clock == nil {
 		b.clock = sinceNow()
@@ -115,17 +117,14 @@ func (b *book) remember(ctx context.Context) error {
 	b.forget()
 	b.generation = max(b.generation, m.Generation)
 	// What was armed in another boot of this machine is counted on in this one.
-	now, later, anchored := b.clock(), changed(&b.owed), &pxepilot.Record{}
+	now := b.clock()
 	for i, a := range m.Armings {
-		if a.Deadline.Boot == now.Boot || later[a.Host] {
-			continue
+		if a.Deadline.Boot != now.Boot {
+			m.Armings[i], b.anchor = a.Anchored(now), true
 		}
-		m.Armings[i] = a.Anchored(now)
-		anchored.Armed = append(anchored.Armed, m.Armings[i])
 	}
 	b.keep(&pxepilot.Record{Known: m.Known, Contents: m.Contents, Armed: m.Armings, Ended: m.Ended})
 	b.keep(&b.owed)
-	b.owed = after(*anchored, &b.owed)
 	b.pending = m.UnderWay
 	b.remembered = true
 	return nil
@@ -216,13 +215,16 @@ func (b *book) owe(r *pxepilot.Record, cause error) {
 
 // after makes one record of two.
 func after(a pxepilot.Record, b *pxepilot.Record) pxepilot.Record {
-	later := changed(b)
+	later, ended := changed(b), map[string]bool{}
+	for i := range b.Ended {
+		ended[b.Ended[i].Host] = true
+	}
 	return pxepilot.Record{
 		New:      slices.Concat(a.New, b.New),
 		Finished: slices.Concat(a.Finished, b.Finished),
 		Armed:    slices.Concat(slices.DeleteFunc(slices.Clone(a.Armed), func(old pxepilot.Arming) bool { return later[old.Host] }), b.Armed),
-		Disarmed: slices.Concat(a.Disarmed, b.Disarmed),
-		Ended:    slices.Concat(a.Ended, b.Ended),
+		Disarmed: slices.Concat(slices.DeleteFunc(slices.Clone(a.Disarmed), func(host string) bool { return later[host] }), b.Disarmed),
+		Ended:    slices.Concat(slices.DeleteFunc(slices.Clone(a.Ended), func(old pxepilot.Ended) bool { return ended[old.Host] }), b.Ended),
 
 		Generation: max(a.Generation, b.Generation),
 		Known:      merge(a.Known, b.Known),

@@ -28,7 +28,11 @@ func (p *Pilot) onward(to *plan, site *Site, view *pxepilot.View, a *pxepilot.Ar
 	if err := refuse(view.Of(h), then, c); err != nil {
 		return err
 	}
-	to.add(pxepilot.Move{Host: h, Want: pxepilot.Deploy, Configuration: a.Then}, site.ruled(h, a.Then, a.DropUncovered))
+	next := site.ruled(h, a.Then, a.DropUncovered)
+	if next != nil {
+		next.After = a.Generation
+	}
+	to.add(pxepilot.Move{Host: h, Want: pxepilot.Deploy, Configuration: a.Then}, next)
 	to.rely(a)
 	return nil
 }
@@ -44,7 +48,7 @@ func (b *book) holds(view *pxepilot.View, a *pxepilot.Arming) bool {
 		return false
 	}
 	boot := bootOf(view.Of(h))
-	return !movedOff(a, boot) || boot.Configuration == "" && !touched(known, boot)
+	return !movedOff(a, boot) || boot.Configuration == "" && boot.State != pxepilot.None && !touched(known, boot)
 }
 
 // unfinished notes that the installer of a host is done which could not be

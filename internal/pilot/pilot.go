@@ -60,7 +60,8 @@ type Pilot struct {
 	timing     Timing
 	sweep      sweep
 	afterwards turnstile                          // for AfterSwitch
-	unpushed   atomic.Bool                        // the last of those failed
+	switches   atomic.Uint64                      // how many there were
+	pushed     atomic.Uint64                      // and how many of them AfterSwitch was done for
 	addresses  atomic.Pointer[pxepilot.PowerView] // as told last
 	owned      atomic.Pointer[ownedLinks]
 	fetches    fetches
@@ -82,7 +83,9 @@ type Options struct {
 // New makes a Pilot. site returns the current site, and reloadError what was
 // wrong with the last attempt to read it anew, or nil.
 func New(site func() *Site, reloadError func() error, o Options) *Pilot {
-	return &Pilot{site: site, reload: reloadError, power: o.Power, discoverer: o.Discoverer, timing: o.Timing.orDefault(), book: newBook(o)}
+	p := &Pilot{site: site, reload: reloadError, power: o.Power, discoverer: o.Discoverer, timing: o.Timing.orDefault(), book: newBook(o)}
+	p.switches.Store(1) // of an earlier server, which may have been killed before it was pushed
+	return p
 }
 
 // Bootloaders lists the bootloaders, and says whether the site declares them, or

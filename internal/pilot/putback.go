@@ -49,9 +49,11 @@ func (p *Pilot) putBack(ctx context.Context, site *Site, c Change, done switchin
 	for i := range came.hosts {
 		now[came.hosts[i].Host] = &came.hosts[i]
 	}
+	var moved []*Result
 	for _, r := range back {
 		switch why := failed[r.Host]; {
-		case errors.Is(why, errMovedOn), errors.Is(err, errMovedOn): // it is where somebody else wants it
+		case errors.Is(why, errMovedOn), errors.Is(err, errMovedOn):
+			moved = append(moved, r)
 		case why != nil || err != nil:
 			if why == nil {
 				why = err
@@ -63,7 +65,7 @@ func (p *Pilot) putBack(ctx context.Context, site *Site, c Change, done switchin
 			r.Problem = pxepilot.Errorf(pxepilot.Conflict, "%v; it was put back to %s", r.Problem, inPlace(r.Configuration)).Because(errors.Unwrap(r.Problem))
 		}
 	}
-	p.look(ctx) // where somebody else came first, the journal tells
+	p.where(ctx, site, moved)
 	if err != nil {
 		return
 	}
@@ -74,6 +76,21 @@ func (p *Pilot) putBack(ctx context.Context, site *Site, c Change, done switchin
 		out.AfterSwitch = pxepilot.Errorf(pxepilot.Unavailable,
 			"hosts that were not rebooted were put back, but deploy.after_switch failed then: %s; mend that and repair a host, which does it again",
 			pxepilot.ErrorMessage(err)).Because(err)
+	}
+}
+
+// where tells of hosts that somebody else switched meanwhile where they are.
+func (p *Pilot) where(ctx context.Context, site *Site, moved []*Result) {
+	if len(moved) == 0 {
+		return
+	}
+	p.look(ctx) // the journal tells by whom
+	view, err := site.Root.View(ctx, site.Inventory)
+	for _, r := range moved {
+		r.Problem = pxepilot.Errorf(pxepilot.Conflict, "%v; it was not put back, for somebody else switched it meanwhile", r.Problem).Because(errors.Unwrap(r.Problem))
+		if r.Armed = p.Armings().Of(r.Host).Arming; err == nil {
+			r.Configuration = view.Of(view.Inventory.ByName(r.Host)).Configuration
+		}
 	}
 }
 

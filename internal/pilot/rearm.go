@@ -27,6 +27,27 @@ func (r *rearming) of(host string) *pxepilot.Arming {
 	return r.b.armings.Of(host).Arming
 }
 
+// hosts are those that are armed before or by the record.
+func (r *rearming) hosts() []string {
+	all := r.b.armings.Hosts()
+	for host := range r.armed {
+		if r.b.armings.Of(host).Arming == nil {
+			all = append(all, host)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// anchor has all that is armed counted on from now.
+func (r *rearming) anchor(now pxepilot.Moment) {
+	for _, host := range r.hosts() {
+		if a := r.of(host); a != nil {
+			r.set(a.Anchored(now))
+		}
+	}
+}
+
 // set has a host armed so.
 func (r *rearming) set(a pxepilot.Arming) { r.armed[a.Host] = &a }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/pxe-pilot/pxe-pilot"
 )
@@ -30,6 +31,7 @@ func (p *Pilot) switchLinks(ctx context.Context, site *Site, dryRun bool, e *pxe
 			}
 			return plan.moves, err
 		})
+		p.switches.Add(1)
 		return switching{steps: steps}, err
 	}
 	r := recording{book: p.book, site: site, entry: e}
@@ -45,6 +47,7 @@ func (p *Pilot) switchLinks(ctx context.Context, site *Site, dryRun bool, e *pxe
 		return switching{}, err
 	}
 	unrecorded := r.conclude(context.WithoutCancel(ctx), steps, err)
+	p.switches.Add(1)
 	return switching{steps, e.ID, e.Hosts, unrecorded}, err
 }
 
@@ -79,13 +82,11 @@ func (r *recording) intend(ctx context.Context, view *pxepilot.View, plan plan) 
 			return unarmable(err)
 		}
 	}
-	for host, generation := range plan.relies {
-		if a := b.armings.Of(host).Arming; a == nil || a.Generation != generation || a.Suspended != "" {
-			return errMovedOn // since it was planned
-		}
-	}
 	now := b.see(view)
 	record, settled := b.news(view)
+	if !b.armedStill(plan.relies, record) { // since it was planned
+		return errMovedOn
+	}
 	e := r.entry
 	e.At = b.now()
 	e.Hosts = make([]pxepilot.Switch, len(plan.moves))
@@ -115,6 +116,29 @@ func (r *recording) intend(ctx context.Context, view *pxepilot.View, plan plan) 
 	return nil
 }
 
+// armedStill says whether hosts are armed with those generations, once a record is
+// written.
+func (b *book) armedStill(generations map[string]uint64, record *pxepilot.Record) bool {
+	if len(generations) == 0 {
+		return true
+	}
+	changes := changed(record)
+	for host, generation := range generations {
+		a := b.armings.Of(host).Arming
+		if changes[host] {
+			i := slices.IndexFunc(record.Armed, func(a pxepilot.Arming) bool { return a.Host == host })
+			if i < 0 {
+				return false
+			}
+			a = &record.Armed[i]
+		}
+		if a == nil || a.Generation != generation || a.Suspended != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // unwritten is the answer to a change that cannot be written down.
 func unwritten(err error) error {
 	return pxepilot.Errorf(pxepilot.Unavailable, "nothing was switched, for it cannot be written down: %s", pxepilot.ErrorMessage(err)).Because(causeOf(err))
@@ -136,6 +160,7 @@ func (r *recording) conclude(ctx context.Context, steps []pxepilot.Step, err err
 		record.Known = r.known(ctx, steps)
 	case isRefusal(err):
 		e.Result, e.Error = pxepilot.NotDone, pxepilot.ErrorMessage(err)
+		e.Loud = e.Loud || e.What == pxepilot.Finished
 	default:
 		e.Error = pxepilot.ErrorMessage(err)
 		record.Known = r.found(ctx)

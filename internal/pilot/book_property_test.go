@@ -103,6 +103,47 @@ func TestNothingIsLost(t *testing.T) {
 				}
 				calm()
 			},
+			"failed": func(r *rapid.T) {
+				on := host.Draw(r, "host")
+				strike()
+				if crashes(func() { _ = s.failed(on) }) {
+					revive()
+				}
+				calm()
+			},
+			"disarm": func(r *rapid.T) {
+				on := host.Draw(r, "host")
+				strike()
+				var err error
+				if crashes(func() { _, err = s.Disarm(t.Context(), named(on), Actor{}) }) {
+					revive()
+				} else if a := s.Armings().Of(on); err == nil && a.Arming != nil {
+					r.Fatalf("host %s was disarmed, and is armed: %+v", on, a.Arming)
+				}
+				calm()
+			},
+			"a host leaves the file for a while": func(r *rapid.T) {
+				s.look() // what was done by hand is told
+				if s.root.plan != nil {
+					r.Skip("a change of it may be taken up while it is away")
+				}
+				gone := host.Draw(r, "host")
+				s.root.describe(slices.DeleteFunc(slices.Clone(hosts), func(h string) bool { return h == gone })...)
+				strike()
+				if crashes(func() { s.look(); s.tick() }) {
+					revive()
+				}
+				calm()
+				s.look()
+				if a := s.Armings().Of(gone); a.Arming != nil && a.Suspended == "" {
+					r.Fatalf("host %s is gone and armed: %+v", gone, a.Arming)
+				}
+				s.root.describe(hosts...)
+				s.look()
+				if a := s.Armings().Of(gone); a.Arming != nil && a.Suspended != "" {
+					r.Fatalf("host %s is back and suspended: %+v", gone, a.Arming)
+				}
+			},
 			"time passes": func(r *rapid.T) {
 				s.clock.pass(rapid.SampledFrom([]time.Duration{time.Second, time.Hour, 4 * time.Hour}).Draw(r, "time"))
 				if rapid.IntRange(0, 4).Draw(r, "reboot") == 0 {

@@ -214,11 +214,8 @@ func (p *Pilot) Disarm(ctx context.Context, hosts []HostRef, by Actor) ([]pxepil
 	}
 	e.Count, e.Of = len(e.Hosts), common(e.Hosts)
 	changes.into(record)
-	if err := b.write(ctx, record); err != nil {
-		if b.required() {
-			return nil, undisarmed(err)
-		}
-		b.owe(record, err)
+	if err := b.write(ctx, record); err != nil { // nothing else on the disk would tell
+		return nil, undisarmed(err)
 	}
 	return ended, nil
 }

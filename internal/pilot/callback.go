@@ -115,7 +115,11 @@ func (p *Pilot) Finish(ctx context.Context, c Callback) (*Self, error) {
 			return err
 		}
 		var unrecorded error
-		if a != nil && !p.saidAgain(a, c) {
+		again := a != nil && p.saidAgain(a, c)
+		if again {
+			p.noteRepeat(ctx, h.Name, a.After, by, a.Configuration, "done, said again of the install before, or too early of this one")
+		}
+		if a != nil && !again {
 			unrecorded, err = p.finish(ctx, site, a, by)
 			if errors.Is(err, errMovedOn) {
 				p.look(ctx) // the journal tells by whom
@@ -149,7 +153,9 @@ const retrying = time.Minute
 // saidAgain says whether a bare done is rather one more of the install before, where
 // what comes then is an install, too: it would end before it began.
 func (p *Pilot) saidAgain(a *pxepilot.Arming, c Callback) bool {
-	return a.After != 0 && c.Generation == 0 && a.Within-a.Left(p.book.clock()) < min(retrying, a.Within/2)
+	now, most := p.book.clock(), min(retrying, a.Within/2)
+	since := now.Wall.Sub(a.Armed) // which tells more than what is left where this machine was rebooted meanwhile
+	return a.After != 0 && c.Generation == 0 && a.Within-a.Left(now) < most && since >= 0 && since < most
 }
 
 // current is the arming that a callback is about; nil where nothing is armed.
@@ -203,11 +209,16 @@ func (p *Pilot) finish(ctx context.Context, site *Site, a *pxepilot.Arming, by A
 func (b *book) wasTried(a *pxepilot.Arming) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.clock().Since
-	if at, is := b.tried[a.Host]; is && !a.Finished.IsZero() && now-at < firstRetry {
+	now, w := b.clock().Since, b.tried[a.Host]
+	switch {
+	case w == nil || a.Finished.IsZero():
+		w = &wait{}
+		b.tried[a.Host] = w
+	case now < w.until:
 		return true
 	}
-	b.tried[a.Host] = now
+	w.longer()
+	w.until = now + w.length
 	return false
 }
 
@@ -232,16 +243,20 @@ func (p *Pilot) repeated(ctx context.Context, site *Site, h *pxepilot.Host, c Ca
 	if s := view.Of(h); s == nil || bootOf(s).Configuration != ended.Then {
 		return refusalf("host %s is not armed any more: %s; nothing was changed", name, howEnded(ended))
 	}
+	p.noteRepeat(ctx, h.Name, ended.Generation, by, ended.Then, "done, said again or late: "+howEnded(ended))
+	return nil
+}
+
+// noteRepeat writes down once that the end of a generation was said again.
+func (p *Pilot) noteRepeat(ctx context.Context, host string, generation uint64, by Actor, of, why string) {
+	b := p.book
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.repeats[h.Name] == ended.Generation { // it is written down once
-		return nil
+	if b.repeats[host] == generation {
+		return
 	}
-	b.repeats[h.Name] = ended.Generation
-	b.writeRefusal(ctx, &pxepilot.Entry{
-		What: pxepilot.Refused, Actor: by.Name, From: by.From, Of: ended.Then, Why: "done, said again or late: " + howEnded(ended), Result: pxepilot.NotDone,
-	}, h.Name)
-	return nil
+	b.repeats[host] = generation
+	b.writeRefusal(ctx, &pxepilot.Entry{What: pxepilot.Refused, Actor: by.Name, From: by.From, Of: of, Why: why, Result: pxepilot.NotDone}, host)
 }
 
 // howEnded says in words what ended an arming.
@@ -263,6 +278,9 @@ func (p *Pilot) Fail(ctx context.Context, c Callback, reason, log string) (*Self
 		case err != nil:
 			return err
 		case a == nil:
+			if now := p.Armings().Of(h.Name).Arming; now != nil {
+				return refusalf("the generation %d of host %s is over, and the current one is %d; nothing was changed", c.Generation, pxepilot.Quote(h.Name), now.Generation)
+			}
 			return refusalf("host %s is not armed; nothing was changed", pxepilot.Quote(h.Name))
 		}
 		return p.fail(ctx, a, by, sentence(reason), tail(log, pxepilot.MaxFailureLog))
@@ -291,10 +309,7 @@ func (p *Pilot) fail(ctx context.Context, a *pxepilot.Arming, by Actor, reason, 
 	failed.Failure = &pxepilot.Failure{At: e.At, Reason: reason}
 	record := &pxepilot.Record{New: []*pxepilot.Entry{e}, Armed: []pxepilot.Arming{failed}}
 	if err := b.write(ctx, record); err != nil {
-		if b.required() {
-			return pxepilot.Errorf(pxepilot.Unavailable, "that the installer of host %s failed cannot be written down: %s; say it again", name, pxepilot.ErrorMessage(err)).Because(causeOf(err))
-		}
-		b.owe(record, err)
+		return pxepilot.Errorf(pxepilot.Unavailable, "that the installer of host %s failed cannot be written down: %s; say it again", name, pxepilot.ErrorMessage(err)).Because(causeOf(err))
 	}
 	return nil
 }

@@ -132,6 +132,9 @@ func (p *Pilot) Change(ctx context.Context, c Change) (*Outcome, error) {
 	done, err := p.switchLinks(asked, site, c.DryRun, e, func(view *pxepilot.View) (plan, error) {
 		deployed, _ = view.Configuration(c.Configuration)
 		planned, out.Hosts, err = decide(site, view, hosts, c)
+		if ended != nil && planned.arm[ended.Host] != nil {
+			planned.arm[ended.Host].After = ended.Generation
+		}
 		return planned, err
 	})
 	if err != nil {

@@ -46,8 +46,8 @@ func (p *Pilot) Watch(ctx context.Context) error {
 // the root is on a network and nothing of it can be kept, a look reads all links.
 const leisure = 20
 
-// look writes down what others changed. What the disk has to be asked for is asked
-// outside of the book's lock, for whoever wants to change something waits for that.
+// look writes down what others changed. Contents are read outside of the book's lock,
+// for whoever wants to change something waits for that; of the links most is known.
 func (p *Pilot) look(ctx context.Context) {
 	b, site := p.book, p.site()
 	cutOff, err := b.wake(ctx)
@@ -60,11 +60,12 @@ func (p *Pilot) look(ctx context.Context) {
 			b.complain("TFTP root", err)
 			return
 		}
+		p.switches.Add(1) // perhaps
 	}
 	contents, err := contentsOf(ctx, site)
 	if err != nil {
-		b.complain("TFTP root", err)
-		return
+		b.complain("TFTP root", err) // which is no reason not to look at links
+		contents = nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -136,7 +137,7 @@ func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func(
 		case a == nil || !movedOff(a, now[i]):
 		case byHand:
 			s.Ended = changes.end(host, hand.What, hand.At)
-		case now[i].Configuration != "" || now[i].State == pxepilot.None:
+		case now[i].Configuration != "" || now[i].State == pxepilot.None && !known:
 			// While it was not in the file, or with other links.
 			s.Before = pxepilot.Boot{State: pxepilot.Configured, Configuration: a.Configuration}
 			s.Ended, byHand = changes.end(host, hand.What, hand.At), true
@@ -167,15 +168,16 @@ func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func(
 		record.New = append(record.New, hand)
 	}
 	return record, func() {
-		b.pending, b.began, b.anchor = nil, true, false
+		b.pending, b.began, b.anchor, b.overtaken = nil, true, false, map[string]bool{}
 		b.last.clean = b.last.view == view
 	}
 }
 
 // movedOff says whether what a host boots is no longer what it is armed for. Who
-// changes that by hand decides, and is not overruled later.
+// changes that by hand decides, and is not overruled later; but a link that leads to
+// nothing is no decision.
 func movedOff(a *pxepilot.Arming, now pxepilot.Boot) bool {
-	return now.Configuration != a.Configuration
+	return now.Configuration != a.Configuration && (now.Configuration != "" || now.State != pxepilot.Dangling)
 }
 
 // unsettled says whether somebody should look after a host.

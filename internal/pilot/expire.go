@@ -353,7 +353,7 @@ func (p *Pilot) switchOn(ctx context.Context, x ending) (switched bool, refused 
 	case errors.Is(err, errNothingToDo), errors.Is(err, errMovedOn):
 		return false, refused, false, nil
 	}
-	return false, nil, e.Result != pxepilot.UnderWay, err
+	return false, nil, e.ID != 0, err
 }
 
 var errNothingToDo = errors.New("nothing is to be done")
@@ -423,28 +423,32 @@ func (x *expiry) push() {
 	}
 }
 
-// pushes does what is done after a switch, again and again until it works, beside
-// the timer, for it may take minutes.
+// pushes does what is done after a switch, again and again until it works, beside the
+// timer, for it may take minutes: at once for what the timer switched, and in a while
+// for what others could not push, an installer that does not ask again, say.
 func (x *expiry) pushes(ctx context.Context) {
-	var length time.Duration
-	retry := time.NewTimer(0)
-	retry.Stop()
-	defer retry.Stop()
+	var length, pause time.Duration
+	every := time.NewTicker(firstRetry)
+	defer every.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-x.owed:
-		case <-retry.C:
+		case <-every.C:
+			if pause -= firstRetry; pause > 0 {
+				continue
+			}
 		}
-		err := x.p.push(ctx, x.p.site())
-		if err == nil {
-			length = 0
-			retry.Stop()
+		site := x.p.site()
+		if !x.p.unpushed(site) {
+			length, pause = 0, 0
 			continue
 		}
-		length = min(max(firstRetry, 2*length), lastRetry)
-		retry.Reset(length)
-		x.p.book.log.Error("links were switched, but deploy.after_switch failed; it is tried again", "error", err, "within", length)
+		if err := x.p.push(ctx, site); err != nil {
+			length = min(max(firstRetry, 2*length), lastRetry)
+			pause = length
+			x.p.book.log.Error("links were switched, but deploy.after_switch failed; it is tried again", "error", err, "within", length)
+		}
 	}
 }

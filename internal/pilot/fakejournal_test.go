@@ -173,7 +173,8 @@ type linkRoot struct {
 
 	beforeStep func(int) error // may fail or panic
 	refuse     func(pxepilot.Step) error
-	stuck      bool // what was done cannot be undone
+	stuck      bool // what was done cannot be undone at once
+	lost       bool // nor ever
 	fails      error
 	rules      map[string]pxepilot.Rule
 	mu         sync.Mutex // for who looks while others change
@@ -355,7 +356,13 @@ func (r *linkRoot) Change(ctx context.Context, _ *pxepilot.Inventory, dryRun boo
 				err = r.refuse(st)
 			}
 			if err != nil {
-				if r.stuck {
+				if r.stuck || r.lost {
+					r.plan = nil
+					for _, done := range steps[:i] { // which is taken back later, as the real one does
+						if !r.lost {
+							r.plan = append(r.plan, pxepilot.Step{Path: done.Path, Was: done.Becomes, Becomes: done.Was})
+						}
+					}
 					return nil, pxepilot.Errorf(pxepilot.Internal, "%v; and undoing the change failed", err)
 				}
 				for _, done := range steps[:i] {

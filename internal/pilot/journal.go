@@ -52,14 +52,15 @@ type book struct {
 	ended      map[string]pxepilot.Ended // the last ones, by host
 	anchor     bool                      // the armings are to be written as they are to be counted on from now
 	generation uint64                    // the last one
-	pending    []*pxepilot.Entry         // were under way when an earlier server ended
+	pending    []*pxepilot.Entry         // are under way since an earlier server ended, or since the root could not undo them
+	overtaken  map[string]bool           // hosts that were armed, or disarmed, after those
 	owed       pxepilot.Record           // what could not be written; it is with the next record that can
 	last       seen
-	changing   map[string]string        // contents that the last look saw, and that the next one has to agree with
-	said       map[string]string        // by matter: the last complaint in the log
-	repeats    map[string]uint64        // generations, by host, of which it was written that their end was said again
-	tried      map[string]time.Duration // when hosts were tried to be switched last whose installer is done, since the boot of this machine
-	refusals   [2]allowance             // for entries of callbacks that change nothing: those that are loud, and others
+	changing   map[string]string // contents that the last look saw, and that the next one has to agree with
+	said       map[string]string // by matter: the last complaint in the log
+	repeats    map[string]uint64 // generations, by host, of which it was written that their end was said again
+	tried      map[string]*wait  // of hosts whose installer is done and that could not be switched
+	refusals   [2]allowance      // for entries of callbacks that change nothing: those that are loud, and others
 }
 
 // maxOwed is how many entries wait at most for a journal that cannot be written.
@@ -72,7 +73,7 @@ func newBook(o Options) *book {
 	}
 	b := &book{
 		journal: o.Journal, required: o.Required, clock: o.Clock, log: o.Log, rearmed: make(chan struct{}, 1),
-		said: map[string]string{}, repeats: map[string]uint64{}, tried: map[string]time.Duration{}, armings: &pxepilot.ArmedView{},
+		said: map[string]string{}, repeats: map[string]uint64{}, tried: map[string]*wait{}, overtaken: map[string]bool{}, armings: &pxepilot.ArmedView{},
 	}
 	if b.clock == nil {
 		b.clock = sinceNow()
@@ -125,7 +126,7 @@ func (b *book) remember(ctx context.Context) error {
 	}
 	b.keep(&pxepilot.Record{Known: m.Known, Contents: m.Contents, Armed: m.Armings, Ended: m.Ended})
 	b.keep(&b.owed)
-	b.pending = m.UnderWay
+	b.pending, b.overtaken = m.UnderWay, changed(&b.owed)
 	b.remembered = true
 	return nil
 }
@@ -140,6 +141,11 @@ func (b *book) keep(r *pxepilot.Record) {
 	for name, digest := range r.Contents {
 		if b.contents[name] = digest; digest == "" {
 			delete(b.contents, name)
+		}
+	}
+	if len(b.pending) > 0 {
+		for host := range changed(r) {
+			b.overtaken[host] = true
 		}
 	}
 	for _, a := range r.Ended {
@@ -265,7 +271,7 @@ func (b *book) saidOf(matter string, err error) {
 		if matter == "journal" {
 			consequence = "; changes are refused until it does"
 			if !b.required() {
-				consequence = "; changes are made all the same, and nothing tells of them afterwards"
+				consequence = "; changes are made all the same, and told once it does, unless the server ends before; nothing is armed"
 			}
 		}
 		b.log.Error("the "+matter+" does not work"+consequence, "error", err, "cause", errors.Unwrap(err))

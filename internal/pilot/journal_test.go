@@ -133,16 +133,22 @@ func TestChangesThatFail(t *testing.T) {
 	if _, err := s.deploy("ubuntu", "a", "b"); pxepilot.ErrorCode(err) != pxepilot.Internal {
 		t.Fatal(err)
 	}
+	s.boots("a local, b local") // for it was looked at once more at once
+	s.root.lost = true
+	if _, err := s.deploy("ubuntu", "a", "b"); pxepilot.ErrorCode(err) != pxepilot.Internal {
+		t.Fatal(err)
+	}
 	s.boots("a ubuntu, b local")
 	s.root.beforeStep, s.root.plan = nil, nil
 	s.look()
 	s.tells(
 		"deploy by api: done, a none>local, b none>local",
 		"deploy by api: not done, a local>ubuntu, b local>ubuntu (no space; nothing was switched)",
-		"deploy by api: unclear, a local>ubuntu done, b local>ubuntu not done (no space; and undoing the change failed)",
+		"deploy by api: not done, a local>ubuntu, b local>ubuntu (no space; and undoing the change failed)",
+		"deploy by api: unclear, a local>ubuntu done, b local>ubuntu not done (no space; and undoing the change failed) !",
 	)
 	// A change that the rules refuse is none.
-	if _, err := s.deploy("bios-only", "a"); pxepilot.ErrorCode(err) != pxepilot.Conflict || len(s.journal.entries) != 3 {
+	if _, err := s.deploy("bios-only", "a"); pxepilot.ErrorCode(err) != pxepilot.Conflict || len(s.journal.entries) != 4 {
 		t.Errorf("%v, %d entries", err, len(s.journal.entries))
 	}
 }

@@ -55,7 +55,11 @@ func TestPowerCutWhileArmed(t *testing.T) {
 					s.armed(tt.armed)
 				} else {
 					s.boots("a ubuntu")
-					s.armed("a ubuntu>local")
+					if tt.name == "done" {
+						s.armed("a ubuntu>local finished")
+					} else {
+						s.armed("a ubuntu>local")
+					}
 				}
 				s.start()
 				s.clock.pass(5 * time.Hour)

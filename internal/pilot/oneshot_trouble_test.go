@@ -238,7 +238,7 @@ func TestHalfSwitched(t *testing.T) {
 	s := newOnceSite(t, "a")
 	s.must("debian", "a")
 	s.arm("a")
-	s.root.stuck = true
+	s.root.lost = true
 	s.root.beforeStep = func(i int) error {
 		if i == 2 {
 			return errors.New("I/O error")

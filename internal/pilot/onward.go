@@ -41,14 +41,15 @@ func (p *Pilot) onward(to *plan, site *Site, view *pxepilot.View, a *pxepilot.Ar
 // it. That its links lead nowhere, for its configuration was removed, is no switch.
 func (b *book) holds(view *pxepilot.View, a *pxepilot.Arming) bool {
 	b.mu.Lock()
-	now, known := b.armings.Of(a.Host).Arming, b.known[a.Host]
+	now := b.armings.Of(a.Host).Arming
+	known, is := b.known[a.Host]
 	b.mu.Unlock()
 	h := view.Inventory.ByName(a.Host)
 	if h == nil || now == nil || now.Generation != a.Generation || estranged(a, view.Inventory) != "" {
 		return false
 	}
 	boot := bootOf(view.Of(h))
-	return !movedOff(a, boot) || boot.Configuration == "" && boot.State != pxepilot.None && !touched(known, boot)
+	return !movedOff(a, boot) || boot.Configuration == "" && is && !touched(known, boot)
 }
 
 // unfinished notes that the installer of a host is done which could not be
@@ -68,24 +69,28 @@ func (p *Pilot) unfinished(a *pxepilot.Arming, e *pxepilot.Entry, cause error) e
 		return pxepilot.Errorf(pxepilot.ErrorCode(cause), format, pxepilot.ErrorMessage(cause), pxepilot.Quote(a.Host), pxepilot.Quote(a.Then)).Because(causeOf(cause))
 	}
 	const noted = "%s; it is noted that the installer is done, and host %s is switched to %s as soon as that can be"
+	const unnoted = "%s; say it again: that the installer of host %s is done, and what comes then is %s, is noted nowhere but in the memory of the server"
+	// The context of whoever asked may be what failed.
+	ctx, cancel := context.WithTimeout(context.Background(), noteTime)
+	defer cancel()
 	if !now.Finished.IsZero() {
+		if b.write(ctx, &pxepilot.Record{}) != nil { // what is owed, which may be that
+			return said(unnoted)
+		}
 		return said(noted)
 	}
 	finished := *now
 	finished.Finished = b.now()
 	record := &pxepilot.Record{Armed: []pxepilot.Arming{finished}}
-	if e.Result == pxepilot.UnderWay { // nothing of it is written
+	if e.ID == 0 && e.Result == pxepilot.UnderWay { // nothing of it is written
 		record.New = []*pxepilot.Entry{{
 			At: b.now(), What: pxepilot.Finished, Actor: e.Actor, From: e.From, Of: a.Then, Result: pxepilot.NotDone, Error: pxepilot.ErrorMessage(cause),
 			Loud: true, Count: 1, Hosts: []pxepilot.Switch{{Host: a.Host, Before: b.known[a.Host], After: b.known[a.Host]}},
 		}}
 	}
-	// The context of whoever asked may be what failed.
-	ctx, cancel := context.WithTimeout(context.Background(), noteTime)
-	defer cancel()
 	if err := b.write(ctx, record); err != nil {
 		b.owe(record, err)
-		return said("%s; say it again: that the installer of host %s is done, and what comes then is %s, is noted nowhere but in the memory of the server")
+		return said(unnoted)
 	}
 	return said(noted)
 }

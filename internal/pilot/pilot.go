@@ -9,9 +9,9 @@
 // history.go tells it, and undo.go takes it back.
 //
 // A host may be armed: what it boots is meant once. oneshot.go says how a deploy is
-// meant and armings.go what is armed; callback.go hears from machines how it went,
-// expire.go switches those whose time is over, and putback.go those that could not be
-// rebooted.
+// meant, armings.go what is armed, and rearm.go what becomes of that by a record;
+// callback.go hears from machines how it went, expire.go switches those whose time is
+// over, both by onward.go, and putback.go those that could not be rebooted.
 package pilot
 
 import (

@@ -108,6 +108,20 @@ func (r *rearming) settle(e *pxepilot.Entry, later map[string]bool) {
 	}
 }
 
+// finish notes of an installer that was done, and whose host was not switched before
+// the server ended, that it is done.
+func (r *rearming) finish(e *pxepilot.Entry, later map[string]bool) {
+	for i := range e.Hosts {
+		s := &e.Hosts[i]
+		a := r.of(s.Host)
+		if e.What == pxepilot.Finished && cameOf(e, s) == pxepilot.NotDone && a != nil && a.Finished.IsZero() && a.Entry < e.ID && !later[s.Host] {
+			finished := *a
+			finished.Finished = e.At
+			r.set(finished)
+		}
+	}
+}
+
 // changed lists the hosts whose armings are others by a record.
 func changed(record *pxepilot.Record) map[string]bool {
 	hosts := make(map[string]bool, len(record.Armed)+len(record.Disarmed))

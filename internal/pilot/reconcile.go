@@ -1,6 +1,7 @@
 package pilot
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -10,21 +11,34 @@ import (
 // earlier server ended, by what is there now. The root has resolved by then what
 // was cut off.
 func (b *book) reconcile(record *pxepilot.Record, changes *rearming, view *pxepilot.View) {
-	now, later := b.see(view), changed(&b.owed)
+	now := b.see(view)
 	for _, e := range b.pending {
 		finished := *e // which nobody knows before it is written
 		finished.Hosts = slices.Clone(e.Hosts)
 		known := judge(&finished, view, now)
+		for i := range finished.Hosts {
+			s := &finished.Hosts[i]
+			h := view.Inventory.ByName(s.Host)
+			if _, clear := known[s.Host]; e.Error != "" && !clear && h != nil { // it was us
+				s.After = now[view.IndexOf(h)]
+				known[s.Host] = s.After
+			}
+		}
 		switch finished.Result {
 		case pxepilot.Done:
-			finished.Why = because(finished.Why, "found done after the server had been cut off")
+			how := "the server had been cut off"
+			if e.Error != "" {
+				how = "it had failed (" + e.Error + ")"
+			}
+			finished.Why, finished.Error = because(finished.Why, "found done after "+how), ""
 		case pxepilot.NotDone:
-			finished.Error = "the server was cut off before anything was switched"
+			finished.Error = cmp.Or(e.Error, "the server was cut off before anything was switched")
 		default:
-			finished.Error = "the server was cut off, and not every host is as it was, nor every one as it should be"
+			finished.Error = cmp.Or(e.Error, "the server was cut off, and not every host is as it was, nor every one as it should be")
 			finished.Loud = true
 		}
-		changes.settle(&finished, later)
+		changes.settle(&finished, b.overtaken)
+		changes.finish(&finished, b.overtaken)
 		record.Finished = append(record.Finished, &finished)
 		record.Known = merge(record.Known, known)
 	}

@@ -31,7 +31,9 @@ func (p *Pilot) switchLinks(ctx context.Context, site *Site, dryRun bool, e *pxe
 			}
 			return plan.moves, err
 		})
-		p.switches.Add(1)
+		if err == nil && !dryRun {
+			p.switches.Add(1)
+		}
 		return switching{steps: steps}, err
 	}
 	r := recording{book: p.book, site: site, entry: e}
@@ -48,6 +50,10 @@ func (p *Pilot) switchLinks(ctx context.Context, site *Site, dryRun bool, e *pxe
 	}
 	unrecorded := r.conclude(context.WithoutCancel(ctx), steps, err)
 	p.switches.Add(1)
+	if r.open { // the root resolves it, and then the journal tells
+		r.release()
+		p.look(context.WithoutCancel(ctx))
+	}
 	return switching{steps, e.ID, e.Hosts, unrecorded}, err
 }
 
@@ -59,6 +65,7 @@ type recording struct {
 	view     *pxepilot.View // before
 	held     bool           // the lock of the book
 	intended bool
+	open     bool // what came of it is not known before the root has resolved it
 }
 
 func (r *recording) release() {
@@ -109,11 +116,21 @@ func (r *recording) intend(ctx context.Context, view *pxepilot.View, plan plan) 
 		return unwritten(err)
 	case plan.arm != nil:
 		return unarmable(err)
+	case b.stays(e): // on the disk nothing would tell of it
+		return unarmable(err)
 	default:
 		b.saidOf("journal", err)
 	}
 	r.intended = true
 	return nil
+}
+
+// stays says whether an entry ends what is armed and leaves the links where they are.
+func (b *book) stays(e *pxepilot.Entry) bool {
+	return replaces[e.What] && slices.ContainsFunc(e.Hosts, func(s pxepilot.Switch) bool {
+		a := b.armings.Of(s.Host).Arming
+		return a != nil && s.After.Configuration == a.Configuration
+	})
 }
 
 // armedStill says whether hosts are armed with those generations, once a record is
@@ -150,6 +167,11 @@ func causeOf(err error) error { return cmp.Or(errors.Unwrap(err), err) }
 // conclude writes what came of a change.
 func (r *recording) conclude(ctx context.Context, steps []pxepilot.Step, err error) error {
 	b, e := r.book, r.entry
+	if err != nil && !isRefusal(err) && e.ID != 0 {
+		e.Error = pxepilot.ErrorMessage(err)
+		b.pending, b.last.clean, r.open = append(b.pending, e), false, true
+		return nil
+	}
 	record := &pxepilot.Record{Finished: []*pxepilot.Entry{e}}
 	if e.ID == 0 { // the intent could not be written
 		record = &pxepilot.Record{New: []*pxepilot.Entry{e}}

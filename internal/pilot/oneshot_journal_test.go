@@ -1,0 +1,220 @@
+package pilot
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pxe-pilot/pxe-pilot"
+)
+
+// A change fails half way, and is taken back later, whatever the disk lets one see
+// meanwhile: what was armed before is armed still, and nothing is taken for a hand.
+func TestTakenBackLater(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		does  func(s *onceSite) error
+		armed string
+	}{
+		{"done", func(s *onceSite) error { return s.done("a", 0) }, "a ubuntu>local finished"},
+		{"once more", func(s *onceSite) error { _, err := s.once("debian", Once{Then: "local"}, "a"); return err }, "a ubuntu>local"},
+		{"for good", func(s *onceSite) error { _, err := s.deploy("debian", "a"); return err }, "a ubuntu>local"},
+	} {
+		for _, blind := range []bool{false, true} {
+			s := newOnceSite(t, "a")
+			s.arm("a")
+			s.root.stuck = true
+			s.root.beforeStep = func(i int) error {
+				if i == 2 {
+					if blind {
+						s.root.fails = errors.New("I/O error")
+					}
+					return errors.New("I/O error")
+				}
+				return nil
+			}
+			if err := tt.does(s); pxepilot.ErrorCode(err) != pxepilot.Internal {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			s.root.beforeStep, s.root.fails = nil, nil
+			s.look()
+			s.look()
+			s.boots("a ubuntu")
+			s.armed(tt.armed)
+			if told := strings.Join(s.journal.told(), "\n"); strings.Contains(told, "hand") || strings.Contains(told, "cut off") {
+				t.Errorf("%s, blind %t:\n%s", tt.name, blind, told)
+			}
+			s.clock.pass(5 * time.Hour)
+			s.tick()
+			s.boots("a local")
+			s.armed("")
+		}
+	}
+}
+
+// What an installer's done could not push is pushed, though nobody asks again.
+func TestPushOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newBookSite(t, "a")
+		pushes, fails := make(chan bool, 1000), make(chan bool, 1)
+		fails <- true
+		s.Pilot.site = func() *Site {
+			x := s.root.site()
+			x.AfterSwitch = func(context.Context) error {
+				f := <-fails
+				fails <- f
+				pushes <- !f
+				if f {
+					return errors.New("no route to host")
+				}
+				return nil
+			}
+			return x
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Expire(ctx) }()
+		refs := named("a")
+		refs[0].Once = Once{Then: "local"}
+		if _, err := s.Change(t.Context(), Change{Want: pxepilot.Deploy, Configuration: "ubuntu", Hosts: refs}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Finish(t.Context(), Callback{Host: "a"}); pxepilot.ErrorCode(err) != pxepilot.Unavailable {
+			t.Error(err)
+		}
+		<-time.After(time.Hour)
+		<-fails
+		fails <- false
+		<-time.After(time.Hour)
+		synctest.Wait()
+		failed, done := 0, 0
+		for len(pushes) > 0 {
+			if <-pushes {
+				done++
+			} else {
+				failed++
+			}
+		}
+		if done != 1 || failed < 5 || failed > 20 {
+			t.Errorf("%d pushes failed, %d were done", failed, done)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// It is said that done is noted only where it is.
+func TestNotedOnlyWhereItIs(t *testing.T) {
+	s := newOnceSite(t, "a")
+	s.arm("a")
+	s.journal.beforeNext = func(int) error { return pxepilot.Errorf(pxepilot.Unavailable, "full") }
+	for range 3 {
+		if err := s.done("a", 0); !strings.Contains(err.Error(), "say it again: that the installer") {
+			t.Error(err)
+		}
+		s.clock.pass(time.Second)
+	}
+	s.journal.beforeNext = nil
+	s.root.beforeStep = func(int) error { return errors.New("read-only file system") }
+	for range 3 {
+		if err := s.done("a", 0); !strings.Contains(err.Error(), "it is noted") {
+			t.Error(err)
+		}
+		s.clock.pass(time.Second)
+	}
+	s.start()
+	s.armed("a ubuntu>local finished")
+}
+
+// A reload that has links elsewhere is no hand.
+func TestOtherLinksByTheFile(t *testing.T) {
+	s := newOnceSite(t, "a")
+	s.arm("a")
+	s.root.loaders, s.root.view = []string{"ipxe"}, nil
+	for _, c := range s.root.configurations {
+		c["ipxe"] = "x"
+	}
+	s.look()
+	s.armed("a ubuntu>local")
+	if err := s.done("a", 0); err != nil {
+		t.Error(err)
+	}
+	s.armed("")
+	s.boots("a local")
+}
+
+// What is decided while an earlier change is not resolved yet counts for more than
+// what comes of that.
+func TestOvertaken(t *testing.T) {
+	s := newOnceSite(t, "a")
+	s.arm("a")
+	s.root.beforeStep = func(i int) error {
+		if i == 2 {
+			panic(errCut)
+		}
+		return nil
+	}
+	crashes(func() { _, _ = s.once("debian", Once{Then: "local"}, "a") })
+	s.root.beforeStep = nil
+	s.root.fails = errors.New("not mounted")
+	s.start()
+	if _, err := s.Disarm(t.Context(), named("a"), Actor{Name: "api"}); err != nil {
+		t.Fatal(err)
+	}
+	s.root.fails = nil
+	s.look()
+	s.armed("")
+	s.clock.pass(5 * time.Hour)
+	s.tick()
+	s.boots("a debian")
+}
+
+// What ends an arming and moves no link has to be written down, for nothing else would
+// tell after a restart.
+func TestEndsWithoutALink(t *testing.T) {
+	s := newOnceSite(t, "a", "b")
+	s.options.Required = func() bool { return false }
+	s.start()
+	s.arm("a", "b")
+	s.journal.beforeNext = func(int) error { return pxepilot.Errorf(pxepilot.Unavailable, "full") }
+	_, err := s.once("ubuntu", Once{Permanent: true}, "a")
+	refusedWith(t, err, pxepilot.Unavailable, "has to be written down: full")
+	_, err = s.Disarm(t.Context(), named("b"), Actor{})
+	refusedWith(t, err, pxepilot.Unavailable, "nothing was disarmed, for it cannot be written down: full")
+	refusedWith(t, s.failed("a"), pxepilot.Unavailable, "cannot be written down: full; say it again")
+	s.journal.beforeNext = nil
+	s.armed("a ubuntu>local, b ubuntu>local")
+	if err := s.failed("a"); err != nil {
+		t.Error(err)
+	}
+}
+
+// The call that installers made first goes on in a chain as done does.
+func TestChainByDeployForOneself(t *testing.T) {
+	s := newOnceSite(t, "a")
+	s.root.rules = map[string]pxepilot.Rule{"debian": {Then: "ubuntu"}, "ubuntu": {Then: "local"}}
+	s.must("debian", "a")
+	c := Change{Want: pxepilot.Deploy, Configuration: "ubuntu", Hosts: named("a"), By: Actor{Name: "api"}, Speaker: func(context.Context) string { return "a" }}
+	if _, err := s.Change(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := s.done("a", 0); err != nil {
+			t.Error(err)
+		}
+	}
+	s.boots("a ubuntu")
+	s.lastTold("refused by host a: not done, a ubuntu>ubuntu (done, said again of the install before, or too early of this one)")
+	_, err := s.Fail(t.Context(), Callback{Speaker: "a", Generation: 1}, "", "")
+	refusedWith(t, err, pxepilot.Conflict, "the generation 1 of host \"a\" is over, and the current one is 2")
+	s.clock.pass(2 * time.Minute)
+	if err := s.done("a", 0); err != nil {
+		t.Error(err)
+	}
+	s.boots("a local")
+}

@@ -190,7 +190,7 @@ func TestArmings(t *testing.T) {
 	if host := s.ask("GET", "/v1/hosts", ""); !strings.Contains(string(host.body), `"armed":{`+of3+`}`) {
 		t.Errorf("%s", host.body)
 	}
-	got = s.ask("PUT", "/v1/configurations/ubuntu-16.04/deploy", `{"hosts":[{"name":"h1","then":"local","within":"2d","onTimeout":"keep","onPowerError":"keep"}]}`, "Prefer: return=representation")
+	got = s.ask("PUT", "/v1/configurations/ubuntu-16.04/deploy", `{"hosts":[{"name":"h1","then":"local","within":"2d","onTimeout":"keep"}]}`, "Prefer: return=representation")
 	sameJSON(t, "deploy", got.body, `{"hosts":[{"name":"h1","configuration":"ubuntu-16.04","rebooted":"NO","armed":
 		{"generation":2,"configuration":"ubuntu-16.04","then":"local","armed":"2026-11-20T17:04:05Z","until":"2026-11-22T17:04:05Z","onTimeout":"keep"}}]}`)
 	entry := s.ask("GET", "/v1/history/2", "")

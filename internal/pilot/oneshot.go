@@ -52,18 +52,18 @@ func (o *Once) arming(h *pxepilot.Host, configuration string, dropUncovered bool
 // checkOnce refuses what contradicts itself before anything is looked at.
 func (c *Change) checkOnce(site *Site) error {
 	for i := range c.Hosts {
-		o := c.Hosts[i].Once
-		if o == (Once{}) {
+		if c.Hosts[i].Once == (Once{}) {
 			continue
 		}
-		if err := c.checkOne(site, o); err != nil {
+		if err := c.checkOne(site, c.Hosts[i]); err != nil {
 			return pxepilot.Errorf(pxepilot.ErrorCode(err), "host %d of the list: %v", i+1, err)
 		}
 	}
 	return nil
 }
 
-func (c *Change) checkOne(site *Site, o Once) error {
+func (c *Change) checkOne(site *Site, ref HostRef) error {
+	o := ref.Once
 	switch {
 	case c.Want != pxepilot.Deploy:
 		return pxepilot.Errorf(pxepilot.Invalid, "only a deploy is for good or once")
@@ -75,6 +75,8 @@ func (c *Change) checkOne(site *Site, o Once) error {
 		return pxepilot.Errorf(pxepilot.Invalid, "onTimeout is %s; want switch or keep", pxepilot.Quote(string(o.OnTimeout)))
 	case o.OnPowerError != "" && o.OnPowerError != BackOnPowerError && o.OnPowerError != KeepOnPowerError:
 		return pxepilot.Errorf(pxepilot.Invalid, "onPowerError is %s; want back or keep", pxepilot.Quote(string(o.OnPowerError)))
+	case o.OnPowerError != "" && !ref.Reboot:
+		return pxepilot.Errorf(pxepilot.Conflict, "onPowerError is for a host that is rebooted; add reboot, or leave it out")
 	case o.Then == c.Configuration:
 		return pxepilot.Errorf(pxepilot.Conflict, "then names %s, which is what is deployed; name what it boots when its installer is done, such as local",
 			pxepilot.Quote(o.Then))

@@ -181,6 +181,7 @@ func TestOnceRequests(t *testing.T) {
 		{"within ages", Change{Configuration: "ubuntu"}, Once{Then: "local", Within: 366 * 24 * time.Hour}, pxepilot.Invalid, "want a time from 1s to 365d"},
 		{"and then what", Change{Configuration: "ubuntu"}, Once{Then: "local", OnTimeout: "reboot"}, pxepilot.Invalid, "want switch or keep"},
 		{"and what without power", Change{Configuration: "ubuntu"}, Once{Then: "local", OnPowerError: "cry"}, pxepilot.Invalid, "want back or keep"},
+		{"and without any", Change{Configuration: "ubuntu"}, Once{Then: "local", OnPowerError: KeepOnPowerError}, pxepilot.Conflict, "onPowerError is for a host that is rebooted"},
 		{"clear", Change{Want: pxepilot.Clear}, Once{Then: "local"}, pxepilot.Invalid, "only a deploy"},
 	} {
 		s := newOnceSite(t, "a")
@@ -205,7 +206,7 @@ func TestOnceRequests(t *testing.T) {
 	bare := New(func() *Site { return s.root.site() }, func() error { return nil }, Options{})
 	for _, dry := range []bool{true, false} {
 		_, err := bare.Change(t.Context(), Change{Configuration: "ubuntu", DryRun: dry, Hosts: []HostRef{{Name: "a", Once: Once{Then: "local"}}}})
-		if dry && err != nil || !dry && pxepilot.ErrorCode(err) != pxepilot.Unavailable {
+		if pxepilot.ErrorCode(err) != pxepilot.Unavailable {
 			t.Errorf("without a journal, dry run %t: %v", dry, err)
 		}
 	}

@@ -26,7 +26,7 @@ func (p *Pilot) switchLinks(ctx context.Context, site *Site, dryRun bool, e *pxe
 	if p.book == nil || dryRun {
 		steps, err := site.Root.Change(ctx, site.Inventory, dryRun, func(view *pxepilot.View) ([]pxepilot.Move, error) {
 			plan, err := decide(view)
-			if err == nil && !dryRun && plan.arm != nil {
+			if err == nil && p.book == nil && plan.arm != nil {
 				err = errUnarmable
 			}
 			return plan.moves, err

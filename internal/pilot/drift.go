@@ -60,7 +60,9 @@ func (p *Pilot) look(ctx context.Context) {
 			b.complain("TFTP root", err)
 			return
 		}
-		p.switches.Add(1) // perhaps
+		if b.recovers() {
+			p.switches.Add(1) // perhaps
+		}
 	}
 	contents, err := contentsOf(ctx, site)
 	if err != nil {
@@ -94,6 +96,15 @@ func (b *book) wake(ctx context.Context) (cutOff bool, err error) {
 	defer b.mu.Unlock()
 	err = b.remember(ctx)
 	return len(b.pending) > 0, err
+}
+
+// recovers says, once, that the root has resolved what is under way.
+func (b *book) recovers() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was := b.recovered
+	b.recovered = true
+	return !was
 }
 
 func (b *book) complain(matter string, err error) {
@@ -168,7 +179,8 @@ func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func(
 		record.New = append(record.New, hand)
 	}
 	return record, func() {
-		b.pending, b.began, b.anchor, b.overtaken = nil, true, false, map[string]bool{}
+		b.pending, b.recovered, b.overtaken = nil, false, map[string]bool{}
+		b.began, b.anchor = true, false
 		b.last.clean = b.last.view == view
 	}
 }

@@ -218,7 +218,8 @@ func (b *book) due(now pxepilot.Moment) ([]ending, time.Duration) {
 	return list, next
 }
 
-// letBe ends armings without a switch.
+// letBe ends armings without a switch, but for hosts of which nobody knows yet what
+// they are armed for.
 func (p *Pilot) letBe(ctx context.Context, x ending) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
@@ -230,7 +231,7 @@ func (p *Pilot) letBe(ctx context.Context, x ending) {
 	e.Why += "; it stays where it is, as was told"
 	record, changes := &pxepilot.Record{New: []*pxepilot.Entry{e}}, b.rearming()
 	for _, a := range x.armings {
-		if now := b.armings.Of(a.Host).Arming; now != nil && now.Generation == a.Generation {
+		if now := b.armings.Of(a.Host).Arming; now != nil && now.Generation == a.Generation && len(b.underWay(a.Host)) == 0 {
 			e.Hosts = append(e.Hosts, pxepilot.Switch{Host: a.Host, Before: b.known[a.Host], After: b.known[a.Host], Ended: changes.end(a.Host, e.What, e.At)})
 		}
 	}
@@ -291,7 +292,7 @@ func (t *attempt) of(ctx context.Context, armings []*pxepilot.Arming) (gaveUp er
 	if len(armings) == 0 {
 		return nil
 	}
-	switched, refused, written, all := t.x.p.switchOn(ctx, ending{t.endingKey, armings})
+	switched, refused, tried, all := t.x.p.switchOn(ctx, ending{t.endingKey, armings})
 	t.x.cannot(ctx, t.endingKey, refused, (*wait).longer)
 	switch {
 	case switched:
@@ -300,7 +301,7 @@ func (t *attempt) of(ctx context.Context, armings []*pxepilot.Arming) (gaveUp er
 		return nil
 	case all == nil:
 		return nil
-	case !written: // nothing was tried
+	case !tried: // for a reason that is not of these hosts
 		return all
 	case len(armings) == 1:
 		t.x.cannot(ctx, t.endingKey, failures(armings, all), (*wait).alones)
@@ -318,8 +319,8 @@ func (t *attempt) of(ctx context.Context, armings []*pxepilot.Arming) (gaveUp er
 }
 
 // switchOn tries it once: refused are those that the rules refuse, and all is what
-// kept all others from being switched, which is written down already or not.
-func (p *Pilot) switchOn(ctx context.Context, x ending) (switched bool, refused []failure, written bool, all error) {
+// kept all others from being switched, which was tried, or not even begun.
+func (p *Pilot) switchOn(ctx context.Context, x ending) (switched bool, refused []failure, tried bool, all error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timing.Whole)
 	defer cancel()
 	site, e := p.site(), x.entry(p.book)
@@ -353,7 +354,7 @@ func (p *Pilot) switchOn(ctx context.Context, x ending) (switched bool, refused 
 	case errors.Is(err, errNothingToDo), errors.Is(err, errMovedOn):
 		return false, refused, false, nil
 	}
-	return false, nil, e.ID != 0, err
+	return false, nil, came.tried, err
 }
 
 var errNothingToDo = errors.New("nothing is to be done")

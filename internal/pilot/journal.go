@@ -53,7 +53,8 @@ type book struct {
 	anchor     bool                      // the armings are to be written as they are to be counted on from now
 	generation uint64                    // the last one
 	pending    []*pxepilot.Entry         // are under way since an earlier server ended, or since the root could not undo them
-	overtaken  map[string]bool           // hosts that were armed, or disarmed, after those
+	recovered  bool                      // the root has resolved those
+	overtaken  map[string]bool           // hosts that were armed anew, or disarmed, after those
 	owed       pxepilot.Record           // what could not be written; it is with the next record that can
 	last       seen
 	changing   map[string]string // contents that the last look saw, and that the next one has to agree with
@@ -144,14 +145,37 @@ func (b *book) keep(r *pxepilot.Record) {
 		}
 	}
 	if len(b.pending) > 0 {
-		for host := range changed(r) {
-			b.overtaken[host] = true
-		}
+		b.overtake(r)
 	}
 	for _, a := range r.Ended {
 		b.ended[a.Host] = a
 	}
 	b.keepArmings(r)
+}
+
+// overtake notes which hosts a record decides of for longer than what is under way. To
+// note something of an arming decides nothing.
+func (b *book) overtake(r *pxepilot.Record) {
+	for i := range r.Armed {
+		a := &r.Armed[i]
+		if now := b.armings.Of(a.Host).Arming; now == nil || now.Generation != a.Generation {
+			b.overtaken[a.Host] = true
+		}
+	}
+	for _, host := range r.Disarmed {
+		b.overtaken[host] = true
+	}
+}
+
+// underWay are the changes of a host that are not resolved yet.
+func (b *book) underWay(host string) []*pxepilot.Entry {
+	var list []*pxepilot.Entry
+	for _, e := range b.pending {
+		if slices.ContainsFunc(e.Hosts, func(s pxepilot.Switch) bool { return s.Host == host }) {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // write writes a record, after what is owed.

@@ -1,8 +1,10 @@
 package pilot
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -149,8 +151,118 @@ func TestOtherLinksByTheFile(t *testing.T) {
 }
 
 // What is decided while an earlier change is not resolved yet counts for more than
-// what comes of that.
+// what comes of that; what happens to be noted meanwhile does not.
 func TestOvertaken(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		meanwhile func(s *onceSite)
+		armed     string
+		boots     string // when all time is over
+	}{
+		{"nothing", func(*onceSite) {}, "a debian>local", "a local"},
+		{"disarmed", func(s *onceSite) {
+			if _, err := s.Disarm(s.t.Context(), named("a"), Actor{Name: "api"}); err != nil {
+				s.t.Fatal(err)
+			}
+		}, "", "a debian"},
+		{"done", func(s *onceSite) {
+			if err := s.done("a", 0); !strings.Contains(err.Error(), "say it again: a change of host") {
+				s.t.Error(err)
+			}
+		}, "a debian>local", "a local"},
+		{"failed", func(s *onceSite) { _ = s.failed("a") }, "a debian>local", "a local"},
+		{"its time is over", func(s *onceSite) {
+			s.clock.pass(2 * time.Minute)
+			s.tick()
+		}, "a debian>local", "a local"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newOnceSite(t, "a")
+			if _, err := s.once("ubuntu", Once{Then: "local", Within: time.Minute, OnTimeout: pxepilot.KeepOnTimeout}, "a"); err != nil {
+				t.Fatal(err)
+			}
+			s.root.beforeStep = func(i int) error {
+				if i == 2 {
+					panic(errCut)
+				}
+				return nil
+			}
+			crashes(func() { _, _ = s.once("debian", Once{Then: "local"}, "a") })
+			s.root.beforeStep = nil
+			s.root.fails = errors.New("not mounted")
+			s.start()
+			tt.meanwhile(s)
+			s.root.fails = nil
+			s.look()
+			s.armed(tt.armed)
+			s.clock.pass(5 * time.Hour)
+			s.tick()
+			s.boots(tt.boots)
+			if told := strings.Join(s.journal.told(), "\n"); strings.Contains(told, "hand") {
+				t.Error(told)
+			}
+		})
+	}
+}
+
+// What others do before a change that failed half way is resolved is theirs.
+func TestHandBeforeItIsResolved(t *testing.T) {
+	for _, to := range []string{"", "debian"} {
+		s := newOnceSite(t, "a")
+		s.arm("a")
+		s.root.lost = true
+		s.root.beforeStep = func(i int) error {
+			if i == 2 {
+				s.root.fails = errors.New("I/O error")
+				return errors.New("I/O error")
+			}
+			return nil
+		}
+		if err := s.done("a", 0); pxepilot.ErrorCode(err) != pxepilot.Internal {
+			t.Error(err)
+		}
+		s.root.beforeStep, s.root.fails = nil, nil
+		for path := range s.root.links {
+			s.root.set(path, to)
+		}
+		s.look()
+		s.armed("")
+		s.lastTold("hand by hand: done, a ubuntu>" + cmp.Or(to, "none") + " -1 (which ends what was to boot once: nothing of it is switched back) !")
+		s.tick()
+		s.boots("a " + cmp.Or(to, "none"))
+	}
+}
+
+// One host that cannot be switched keeps no other from it, nor does a journal that
+// cannot be written where that is not required.
+func TestOthersWithoutTheJournal(t *testing.T) {
+	hosts := strings.Split("abcdefghijklmnop", "")
+	s := newOnceSite(t, hosts...)
+	s.options.Required = func() bool { return false }
+	s.start()
+	s.arm(hosts...)
+	s.look()
+	s.journal.beforeNext = func(int) error { return pxepilot.Errorf(pxepilot.Unavailable, "full") }
+	bad := s.root.inv.ByName("a").MACs[0].String()
+	s.root.refuse = func(step pxepilot.Step) error {
+		if strings.Contains(step.Path, bad) {
+			return errors.New("operation not permitted")
+		}
+		return nil
+	}
+	s.clock.pass(4 * time.Hour)
+	for began := s.clock.now.Since; len(s.Armings().Hosts()) > 1; s.clock.pass(max(s.tick(), time.Second)) {
+		if s.clock.now.Since-began > time.Minute {
+			t.Fatal(s.Armings().Hosts())
+		}
+	}
+	if left := s.Armings().Hosts(); !slices.Equal(left, []string{"a"}) {
+		t.Error(left)
+	}
+}
+
+// What was cut off is pushed once, however long the journal cannot tell of it.
+func TestOnePushOfWhatWasCutOff(t *testing.T) {
 	s := newOnceSite(t, "a")
 	s.arm("a")
 	s.root.beforeStep = func(i int) error {
@@ -161,17 +273,16 @@ func TestOvertaken(t *testing.T) {
 	}
 	crashes(func() { _, _ = s.once("debian", Once{Then: "local"}, "a") })
 	s.root.beforeStep = nil
-	s.root.fails = errors.New("not mounted")
+	s.journal.beforeNext = func(int) error { return pxepilot.Errorf(pxepilot.Unavailable, "full") }
 	s.start()
-	if _, err := s.Disarm(t.Context(), named("a"), Actor{Name: "api"}); err != nil {
-		t.Fatal(err)
-	}
-	s.root.fails = nil
 	s.look()
-	s.armed("")
-	s.clock.pass(5 * time.Hour)
-	s.tick()
-	s.boots("a debian")
+	after := s.switches.Load()
+	for range 10 {
+		s.look()
+	}
+	if n := s.switches.Load(); n != after {
+		t.Errorf("%d more switches are to be pushed", n-after)
+	}
 }
 
 // What ends an arming and moves no link has to be written down, for nothing else would

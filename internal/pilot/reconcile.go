@@ -19,7 +19,7 @@ func (b *book) reconcile(record *pxepilot.Record, changes *rearming, view *pxepi
 		for i := range finished.Hosts {
 			s := &finished.Hosts[i]
 			h := view.Inventory.ByName(s.Host)
-			if _, clear := known[s.Host]; e.Error != "" && !clear && h != nil { // it was us
+			if _, clear := known[s.Host]; e.Error != "" && !clear && h != nil && halfway(s, now[view.IndexOf(h)]) { // it was us
 				s.After = now[view.IndexOf(h)]
 				known[s.Host] = s.After
 			}
@@ -42,6 +42,19 @@ func (b *book) reconcile(record *pxepilot.Record, changes *rearming, view *pxepi
 		record.Finished = append(record.Finished, &finished)
 		record.Known = merge(record.Known, known)
 	}
+}
+
+// halfway says whether what is found may be what a switch that failed in the middle
+// left. None such makes links vanish of a host that is to have some, or a third
+// configuration appear where all links had one.
+func halfway(s *pxepilot.Switch, is pxepilot.Boot) bool {
+	switch {
+	case is.State == pxepilot.None:
+		return s.After.State == pxepilot.None
+	case is.Configuration != "" && (s.Before.Configuration != "" || s.Before.State == pxepilot.None):
+		return is.Configuration == s.Before.Configuration || is.Configuration == s.After.Configuration
+	}
+	return true
 }
 
 func because(why, more string) string {

@@ -14,6 +14,7 @@ type switching struct {
 	steps      []pxepilot.Step
 	entry      int64             // of the journal; 0 for none
 	hosts      []pxepilot.Switch // of that entry
+	tried      bool              // the root was to switch them, whether it could or not
 	unrecorded error             // the links were switched, and the journal does not tell yet
 }
 
@@ -54,7 +55,7 @@ func (p *Pilot) switchLinks(ctx context.Context, site *Site, dryRun bool, e *pxe
 		r.release()
 		p.look(context.WithoutCancel(ctx))
 	}
-	return switching{steps, e.ID, e.Hosts, unrecorded}, err
+	return switching{steps, e.ID, e.Hosts, true, unrecorded}, err
 }
 
 // A recording is one change on its way into the journal.
@@ -169,7 +170,8 @@ func (r *recording) conclude(ctx context.Context, steps []pxepilot.Step, err err
 	b, e := r.book, r.entry
 	if err != nil && !isRefusal(err) && e.ID != 0 {
 		e.Error = pxepilot.ErrorMessage(err)
-		b.pending, b.last.clean, r.open = append(b.pending, e), false, true
+		b.pending, b.recovered = append(b.pending, e), false
+		b.last.clean, r.open = false, true
 		return nil
 	}
 	record := &pxepilot.Record{Finished: []*pxepilot.Entry{e}}
@@ -247,7 +249,7 @@ func (r *recording) found(ctx context.Context) map[string]pxepilot.Boot {
 	for i := range r.entry.Hosts {
 		s := &r.entry.Hosts[i]
 		h := view.Inventory.ByName(s.Host)
-		if _, clear := known[s.Host]; clear || h == nil {
+		if _, clear := known[s.Host]; clear || h == nil || !halfway(s, now[view.IndexOf(h)]) {
 			continue
 		}
 		s.After = now[view.IndexOf(h)] // which was not by hand

@@ -96,7 +96,7 @@ func (r *rearming) settle(e *pxepilot.Entry, later map[string]bool) {
 		}
 		switch {
 		case s.Armed != nil && came == pxepilot.Unclear && s.After.Configuration != "" && s.After.Configuration != s.Armed.Configuration:
-			// What was found is of another one.
+			s.Armed = nil // what was found is of another one
 		case s.Armed != nil:
 			s.Ended = r.end(s.Host, e.What, e.At)
 			a := *s.Armed

@@ -50,7 +50,7 @@ const leisure = 20
 // for whoever wants to change something waits for that; of the links most is known.
 func (p *Pilot) look(ctx context.Context) {
 	b, site := p.book, p.site()
-	cutOff, err := b.wake(ctx)
+	cutOff, halves, err := b.wake(ctx)
 	if err != nil {
 		b.complain("journal", err)
 		return
@@ -60,7 +60,7 @@ func (p *Pilot) look(ctx context.Context) {
 			b.complain("TFTP root", err)
 			return
 		}
-		if b.recovers() {
+		if b.resolve(halves) {
 			p.switches.Add(1) // perhaps
 		}
 	}
@@ -90,21 +90,23 @@ func (p *Pilot) look(ctx context.Context) {
 	noted()
 }
 
-// wake remembers, and says whether a change was cut off.
-func (b *book) wake(ctx context.Context) (cutOff bool, err error) {
+// wake remembers, and says whether a change was cut off, and how many halves there
+// were.
+func (b *book) wake(ctx context.Context) (cutOff bool, halves uint64, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	err = b.remember(ctx)
-	return len(b.pending) > 0, err
+	return len(b.pending) > 0, b.halves, err
 }
 
-// recovers says, once, that the root has resolved what is under way.
-func (b *book) recovers() bool {
+// resolve notes that the root has resolved what there was, and says whether that is
+// new.
+func (b *book) resolve(halves uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	was := b.recovered
-	b.recovered = true
-	return !was
+	is := b.resolved < halves
+	b.resolved = max(b.resolved, halves)
+	return is
 }
 
 func (b *book) complain(matter string, err error) {
@@ -179,8 +181,7 @@ func (b *book) news(view *pxepilot.View) (record *pxepilot.Record, settled func(
 		record.New = append(record.New, hand)
 	}
 	return record, func() {
-		b.pending, b.recovered, b.overtaken = nil, false, map[string]bool{}
-		b.began, b.anchor = true, false
+		b.pending, b.began, b.anchor, b.overtaken = nil, true, false, map[string]bool{}
 		b.last.clean = b.last.view == view
 	}
 }

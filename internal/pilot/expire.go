@@ -229,9 +229,9 @@ func (p *Pilot) letBe(ctx context.Context, x ending) {
 	e := x.entry(b)
 	e.Result = pxepilot.Done
 	e.Why += "; it stays where it is, as was told"
-	record, changes := &pxepilot.Record{New: []*pxepilot.Entry{e}}, b.rearming()
+	record, changes, unresolved := &pxepilot.Record{New: []*pxepilot.Entry{e}}, b.rearming(), b.unresolved("")
 	for _, a := range x.armings {
-		if now := b.armings.Of(a.Host).Arming; now != nil && now.Generation == a.Generation && len(b.underWay(a.Host)) == 0 {
+		if now := b.armings.Of(a.Host).Arming; now != nil && now.Generation == a.Generation && !unresolved[a.Host] {
 			e.Hosts = append(e.Hosts, pxepilot.Switch{Host: a.Host, Before: b.known[a.Host], After: b.known[a.Host], Ended: changes.end(a.Host, e.What, e.At)})
 		}
 	}

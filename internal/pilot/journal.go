@@ -53,7 +53,8 @@ type book struct {
 	anchor     bool                      // the armings are to be written as they are to be counted on from now
 	generation uint64                    // the last one
 	pending    []*pxepilot.Entry         // are under way since an earlier server ended, or since the root could not undo them
-	recovered  bool                      // the root has resolved those
+	halves     uint64                    // how often the root was left something to resolve
+	resolved   uint64                    // until which of these it has
 	overtaken  map[string]bool           // hosts that were armed anew, or disarmed, after those
 	owed       pxepilot.Record           // what could not be written; it is with the next record that can
 	last       seen
@@ -128,6 +129,7 @@ func (b *book) remember(ctx context.Context) error {
 	b.keep(&pxepilot.Record{Known: m.Known, Contents: m.Contents, Armed: m.Armings, Ended: m.Ended})
 	b.keep(&b.owed)
 	b.pending, b.overtaken = m.UnderWay, changed(&b.owed)
+	b.halves++
 	b.remembered = true
 	return nil
 }
@@ -167,15 +169,19 @@ func (b *book) overtake(r *pxepilot.Record) {
 	}
 }
 
-// underWay are the changes of a host that are not resolved yet.
-func (b *book) underWay(host string) []*pxepilot.Entry {
-	var list []*pxepilot.Entry
+// unresolved are the hosts of changes that are not resolved yet, but for those of one
+// kind.
+func (b *book) unresolved(but pxepilot.What) map[string]bool {
+	hosts := map[string]bool{}
 	for _, e := range b.pending {
-		if slices.ContainsFunc(e.Hosts, func(s pxepilot.Switch) bool { return s.Host == host }) {
-			list = append(list, e)
+		if e.What == but {
+			continue
+		}
+		for i := range e.Hosts {
+			hosts[e.Hosts[i].Host] = true
 		}
 	}
-	return list
+	return hosts
 }
 
 // write writes a record, after what is owed.

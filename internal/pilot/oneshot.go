@@ -75,7 +75,7 @@ func (c *Change) checkOne(site *Site, ref HostRef) error {
 		return pxepilot.Errorf(pxepilot.Invalid, "onTimeout is %s; want switch or keep", pxepilot.Quote(string(o.OnTimeout)))
 	case o.OnPowerError != "" && o.OnPowerError != BackOnPowerError && o.OnPowerError != KeepOnPowerError:
 		return pxepilot.Errorf(pxepilot.Invalid, "onPowerError is %s; want back or keep", pxepilot.Quote(string(o.OnPowerError)))
-	case o.OnPowerError != "" && !ref.Reboot:
+	case o.OnPowerError != "" && !ref.Reboot && !c.DryRun: // a plan needs no power
 		return pxepilot.Errorf(pxepilot.Conflict, "onPowerError is for a host that is rebooted; add reboot, or leave it out")
 	case o.Then == c.Configuration:
 		return pxepilot.Errorf(pxepilot.Conflict, "then names %s, which is what is deployed; name what it boots when its installer is done, such as local",

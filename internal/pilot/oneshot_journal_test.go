@@ -329,3 +329,98 @@ func TestChainByDeployForOneself(t *testing.T) {
 	}
 	s.boots("a local")
 }
+
+// A link of a chain that fails half way is gone on with, from where it was.
+func TestHalfwayInAChain(t *testing.T) {
+	for _, blind := range []bool{false, true} {
+		s := newOnceSite(t, "a")
+		s.root.rules = map[string]pxepilot.Rule{"debian": {Then: "ubuntu"}, "ubuntu": {Then: "local"}}
+		s.must("debian", "a")
+		s.root.lost = true
+		s.root.beforeStep = func(i int) error {
+			if i == 2 {
+				if blind {
+					s.root.fails = errors.New("I/O error")
+				}
+				return errors.New("I/O error")
+			}
+			return nil
+		}
+		if err := s.done("a", 0); !strings.Contains(err.Error(), "it is noted") {
+			t.Error(err)
+		}
+		s.root.beforeStep, s.root.fails, s.root.plan = nil, nil, nil
+		s.look()
+		s.clock.pass(lastRetry)
+		s.tick()
+		s.boots("a ubuntu")
+		s.armed("a ubuntu>local")
+		if err := s.done("a", 1); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Between the links of one loader and those of another there may be none, which is no
+// hand.
+func TestHalfwayToAnotherLoader(t *testing.T) {
+	s := newOnceSite(t, "a")
+	s.root.configurations["bios"], s.root.configurations["efi"] = map[string]string{"pxelinux": "x"}, map[string]string{"grub": "x"}
+	s.root.view = nil
+	refs := named("a")
+	refs[0].Once = Once{Then: "efi"}
+	if _, err := s.Change(t.Context(), Change{Want: pxepilot.Deploy, Configuration: "bios", Hosts: refs, DropUncovered: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.root.lost = true
+	s.root.beforeStep = func(i int) error {
+		if i == 2 {
+			return errors.New("I/O error")
+		}
+		return nil
+	}
+	if err := s.done("a", 0); !strings.Contains(err.Error(), "it is noted") {
+		t.Error(err)
+	}
+	s.root.beforeStep, s.root.plan = nil, nil
+	s.look()
+	s.clock.pass(lastRetry)
+	s.tick()
+	s.boots("a efi partly")
+}
+
+// What the root resolves is pushed, also where the journal tells of nothing.
+func TestPushOfWhatIsResolved(t *testing.T) {
+	s := newOnceSite(t, "a")
+	s.options.Required = func() bool { return false }
+	s.start()
+	s.must("ubuntu", "a")
+	s.root.beforeStep = func(i int) error {
+		if i == 2 {
+			panic(errCut)
+		}
+		return nil
+	}
+	crashes(func() { _, _ = s.deploy("debian", "a") })
+	s.root.beforeStep = nil
+	s.journal.beforeNext = func(int) error { return pxepilot.Errorf(pxepilot.Unavailable, "full") }
+	s.start()
+	s.look()
+	s.root.stuck = true
+	s.root.beforeStep = func(i int) error {
+		if i == 2 {
+			s.root.fails = errors.New("I/O error")
+			return errors.New("I/O error")
+		}
+		return nil
+	}
+	if _, err := s.deploy("local", "a"); pxepilot.ErrorCode(err) != pxepilot.Internal {
+		t.Error(err)
+	}
+	s.root.beforeStep, s.root.fails, s.root.view = nil, nil, nil
+	before := s.switches.Load()
+	s.look()
+	if s.switches.Load() == before {
+		t.Error("the root moved links, and nothing is to be pushed")
+	}
+}

@@ -3,7 +3,6 @@ package pilot
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/pxe-pilot/pxe-pilot"
@@ -70,7 +69,7 @@ func (p *Pilot) unfinished(a *pxepilot.Arming, e *pxepilot.Entry, cause error) e
 		return pxepilot.Errorf(pxepilot.ErrorCode(cause), format, pxepilot.ErrorMessage(cause), pxepilot.Quote(a.Host), pxepilot.Quote(a.Then)).Because(causeOf(cause))
 	}
 	noted := "%s; it is noted that the installer is done, and host %s is switched to %s as soon as that can be"
-	if slices.ContainsFunc(b.underWay(a.Host), func(e *pxepilot.Entry) bool { return e.What != pxepilot.Finished }) {
+	if b.unresolved(pxepilot.Finished)[a.Host] {
 		noted = "%s; say it again: a change of host %s is not resolved yet, and whether %s comes then is known only after that"
 	}
 	const unnoted = "%s; say it again: that the installer of host %s is done, and what comes then is %s, is noted nowhere but in the memory of the server"

@@ -95,6 +95,8 @@ func (r *rearming) settle(e *pxepilot.Entry, later map[string]bool) {
 			continue
 		}
 		switch {
+		case s.Armed != nil && came == pxepilot.Unclear && old != nil && s.Armed.After == old.Generation:
+			s.Armed = nil // it goes on from the old one, which is tried again
 		case s.Armed != nil && came == pxepilot.Unclear && s.After.Configuration != "" && s.After.Configuration != s.Armed.Configuration:
 			s.Armed = nil // what was found is of another one
 		case s.Armed != nil:

@@ -45,12 +45,12 @@ func (b *book) reconcile(record *pxepilot.Record, changes *rearming, view *pxepi
 }
 
 // halfway says whether what is found may be what a switch that failed in the middle
-// left. None such makes links vanish of a host that is to have some, or a third
-// configuration appear where all links had one.
+// left. None such makes all links vanish of a host that is to have some, unless they are
+// to be of other loaders, or a third configuration appear where all links had one.
 func halfway(s *pxepilot.Switch, is pxepilot.Boot) bool {
 	switch {
 	case is.State == pxepilot.None:
-		return s.After.State == pxepilot.None
+		return s.After.State == pxepilot.None || s.Before.State == pxepilot.Partial && s.After.State == pxepilot.Partial
 	case is.Configuration != "" && (s.Before.Configuration != "" || s.Before.State == pxepilot.None):
 		return is.Configuration == s.Before.Configuration || is.Configuration == s.After.Configuration
 	}

@@ -168,10 +168,13 @@ func causeOf(err error) error { return cmp.Or(errors.Unwrap(err), err) }
 // conclude writes what came of a change.
 func (r *recording) conclude(ctx context.Context, steps []pxepilot.Step, err error) error {
 	b, e := r.book, r.entry
-	if err != nil && !isRefusal(err) && e.ID != 0 {
+	half := err != nil && !isRefusal(err)
+	if half {
+		b.halves++
+	}
+	if half && e.ID != 0 {
 		e.Error = pxepilot.ErrorMessage(err)
-		b.pending, b.recovered = append(b.pending, e), false
-		b.last.clean, r.open = false, true
+		b.pending, b.last.clean, r.open = append(b.pending, e), false, true
 		return nil
 	}
 	record := &pxepilot.Record{Finished: []*pxepilot.Entry{e}}

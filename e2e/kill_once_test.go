@@ -20,7 +20,7 @@ import (
 type patient struct {
 	lab.Host
 	armed      bool
-	short      bool // it is armed for a second only, and may be switched by now
+	short      bool // it may be switched by now: it is armed for a second only, or is done as soon as the server takes that up
 	generation uint64
 	failed     bool
 	pending    string // asked for, and not answered
@@ -101,15 +101,17 @@ func (p *patient) wrong(h *apiv1.Host) string {
 	}
 	if p.armed = armed; armed {
 		p.generation, p.failed = h.Armed.Generation, h.Armed.Failure != nil
-		p.short = p.short || p.pending == "deploy" // which may have been one
+		// The deploy may have been a short one, and the done may be taken up.
+		p.short = p.short || p.pending == "deploy" || p.pending == "done"
 	}
 	p.pending = ""
 	return ""
 }
 
 // A server is killed again and again while hosts are deployed to once, their
-// installers call back, and the time of some is over: nothing that was acknowledged is lost, and no host is off its
-// rails: what boots an installer is armed, and nothing else is.
+// installers call back, and the time of some is over: nothing that was acknowledged is
+// lost, and no host is off its rails: what boots an installer is armed, and nothing
+// else is.
 func TestKillArmed(t *testing.T) {
 	kills := 8
 	if testenv.Soak() {
@@ -144,7 +146,7 @@ func TestKillArmed(t *testing.T) {
 		generations := map[uint64]bool{}
 		for i, p := range patients {
 			wrong := p.wrong(&found[i])
-			if wrong != "" && p.short { // it may be switched at this moment
+			if wrong != "" && (p.short || p.pending != "") { // it may be switched at this moment
 				<-time.After(100 * time.Millisecond)
 				if h, err := server.Client.Host(t.Context(), p.Name); err == nil {
 					wrong = p.wrong(h)

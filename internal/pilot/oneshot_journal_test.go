@@ -13,6 +13,32 @@ import (
 	"github.com/pxe-pilot/pxe-pilot"
 )
 
+// failsHalfway has the next change fail at its second link, after which the root can be
+// read, or nothing can be seen of it.
+func (s *onceSite) failsHalfway(blind bool) {
+	s.root.beforeStep = func(i int) error {
+		if i != 2 {
+			return nil
+		}
+		if blind {
+			s.root.fails = errors.New("I/O error")
+		}
+		return errors.New("I/O error")
+	}
+}
+
+// cutHalfway does something and cuts the server off at the second link.
+func (s *onceSite) cutHalfway(do func()) {
+	s.root.beforeStep = func(i int) error {
+		if i == 2 {
+			panic(errCut)
+		}
+		return nil
+	}
+	crashes(do)
+	s.root.beforeStep = nil
+}
+
 // A change fails half way, and is taken back later, whatever the disk lets one see
 // meanwhile: what was armed before is armed still, and nothing is taken for a hand.
 func TestTakenBackLater(t *testing.T) {
@@ -29,15 +55,7 @@ func TestTakenBackLater(t *testing.T) {
 			s := newOnceSite(t, "a")
 			s.arm("a")
 			s.root.stuck = true
-			s.root.beforeStep = func(i int) error {
-				if i == 2 {
-					if blind {
-						s.root.fails = errors.New("I/O error")
-					}
-					return errors.New("I/O error")
-				}
-				return nil
-			}
+			s.failsHalfway(blind)
 			if err := tt.does(s); pxepilot.ErrorCode(err) != pxepilot.Internal {
 				t.Errorf("%s: %v", tt.name, err)
 			}
@@ -181,14 +199,7 @@ func TestOvertaken(t *testing.T) {
 			if _, err := s.once("ubuntu", Once{Then: "local", Within: time.Minute, OnTimeout: pxepilot.KeepOnTimeout}, "a"); err != nil {
 				t.Fatal(err)
 			}
-			s.root.beforeStep = func(i int) error {
-				if i == 2 {
-					panic(errCut)
-				}
-				return nil
-			}
-			crashes(func() { _, _ = s.once("debian", Once{Then: "local"}, "a") })
-			s.root.beforeStep = nil
+			s.cutHalfway(func() { _, _ = s.once("debian", Once{Then: "local"}, "a") })
 			s.root.fails = errors.New("not mounted")
 			s.start()
 			tt.meanwhile(s)
@@ -211,13 +222,7 @@ func TestHandBeforeItIsResolved(t *testing.T) {
 		s := newOnceSite(t, "a")
 		s.arm("a")
 		s.root.lost = true
-		s.root.beforeStep = func(i int) error {
-			if i == 2 {
-				s.root.fails = errors.New("I/O error")
-				return errors.New("I/O error")
-			}
-			return nil
-		}
+		s.failsHalfway(true)
 		if err := s.done("a", 0); pxepilot.ErrorCode(err) != pxepilot.Internal {
 			t.Error(err)
 		}
@@ -265,14 +270,7 @@ func TestOthersWithoutTheJournal(t *testing.T) {
 func TestOnePushOfWhatWasCutOff(t *testing.T) {
 	s := newOnceSite(t, "a")
 	s.arm("a")
-	s.root.beforeStep = func(i int) error {
-		if i == 2 {
-			panic(errCut)
-		}
-		return nil
-	}
-	crashes(func() { _, _ = s.once("debian", Once{Then: "local"}, "a") })
-	s.root.beforeStep = nil
+	s.cutHalfway(func() { _, _ = s.once("debian", Once{Then: "local"}, "a") })
 	s.journal.beforeNext = func(int) error { return pxepilot.Errorf(pxepilot.Unavailable, "full") }
 	s.start()
 	s.look()
@@ -337,15 +335,7 @@ func TestHalfwayInAChain(t *testing.T) {
 		s.root.rules = map[string]pxepilot.Rule{"debian": {Then: "ubuntu"}, "ubuntu": {Then: "local"}}
 		s.must("debian", "a")
 		s.root.lost = true
-		s.root.beforeStep = func(i int) error {
-			if i == 2 {
-				if blind {
-					s.root.fails = errors.New("I/O error")
-				}
-				return errors.New("I/O error")
-			}
-			return nil
-		}
+		s.failsHalfway(blind)
 		if err := s.done("a", 0); !strings.Contains(err.Error(), "it is noted") {
 			t.Error(err)
 		}
@@ -373,12 +363,7 @@ func TestHalfwayToAnotherLoader(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.root.lost = true
-	s.root.beforeStep = func(i int) error {
-		if i == 2 {
-			return errors.New("I/O error")
-		}
-		return nil
-	}
+	s.failsHalfway(false)
 	if err := s.done("a", 0); !strings.Contains(err.Error(), "it is noted") {
 		t.Error(err)
 	}
@@ -395,25 +380,12 @@ func TestPushOfWhatIsResolved(t *testing.T) {
 	s.options.Required = func() bool { return false }
 	s.start()
 	s.must("ubuntu", "a")
-	s.root.beforeStep = func(i int) error {
-		if i == 2 {
-			panic(errCut)
-		}
-		return nil
-	}
-	crashes(func() { _, _ = s.deploy("debian", "a") })
-	s.root.beforeStep = nil
+	s.cutHalfway(func() { _, _ = s.deploy("debian", "a") })
 	s.journal.beforeNext = func(int) error { return pxepilot.Errorf(pxepilot.Unavailable, "full") }
 	s.start()
 	s.look()
 	s.root.stuck = true
-	s.root.beforeStep = func(i int) error {
-		if i == 2 {
-			s.root.fails = errors.New("I/O error")
-			return errors.New("I/O error")
-		}
-		return nil
-	}
+	s.failsHalfway(true)
 	if _, err := s.deploy("local", "a"); pxepilot.ErrorCode(err) != pxepilot.Internal {
 		t.Error(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pxe-pilot/pxe-pilot/apiv1"
+	"github.com/pxe-pilot/pxe-pilot/client"
 )
 
 func (p *program) bootloader() *cobra.Command {
@@ -25,19 +26,7 @@ configuration, as the server's file declares them.`,
 		Args:              positional(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	form := withOutput(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.connect(cmd)
-		if err != nil {
-			return err
-		}
-		bootloaders, err := c.Bootloaders(cmd.Context())
-		if err != nil {
-			return err
-		}
-		return p.print(*form, listedBootloaders(bootloaders))
-	}
-	return cmd
+	return listing(p, cmd, (*client.Client).Bootloaders, listedBootloaders)
 }
 
 func listedBootloaders(bootloaders []apiv1.Bootloader) result {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pxe-pilot/pxe-pilot/apiv1"
+	"github.com/pxe-pilot/pxe-pilot/client"
 )
 
 func (p *program) configList() *cobra.Command {
@@ -19,19 +20,7 @@ a row for each variant of a configuration.`,
 		Args:              positional(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	form := withOutput(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.connect(cmd)
-		if err != nil {
-			return err
-		}
-		configurations, err := c.Configurations(cmd.Context())
-		if err != nil {
-			return err
-		}
-		return p.print(*form, listedConfigurations(configurations))
-	}
-	return cmd
+	return listing(p, cmd, (*client.Client).Configurations, listedConfigurations)
 }
 
 func listedConfigurations(configurations []apiv1.Configuration) result {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pxe-pilot/pxe-pilot/apiv1"
+	"github.com/pxe-pilot/pxe-pilot/client"
 )
 
 func (p *program) hostArmed() *cobra.Command {
@@ -22,22 +23,7 @@ failed, or what a host waits for; also one that is no longer in the server's fil
 		Args:              positional(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	form := withOutput(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.connect(cmd)
-		if err != nil {
-			return err
-		}
-		armings, err := c.Armings(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if armings == nil {
-			armings = []apiv1.Arming{}
-		}
-		return p.print(*form, armingsResult(armings))
-	}
-	return cmd
+	return listing(p, cmd, (*client.Client).Armings, armingsResult)
 }
 
 func armingsResult(armings []apiv1.Arming) result {

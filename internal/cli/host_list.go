@@ -8,6 +8,7 @@ import (
 
 	"github.com/pxe-pilot/pxe-pilot"
 	"github.com/pxe-pilot/pxe-pilot/apiv1"
+	"github.com/pxe-pilot/pxe-pilot/client"
 )
 
 func (p *program) hostList() *cobra.Command {
@@ -23,19 +24,7 @@ host show HOST' tells more. The power state is what the server has learnt last;
 		Args:              positional(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	form := withOutput(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := p.connect(cmd)
-		if err != nil {
-			return err
-		}
-		hosts, err := c.Hosts(cmd.Context())
-		if err != nil {
-			return err
-		}
-		return p.print(*form, listedHosts(hosts))
-	}
-	return cmd
+	return listing(p, cmd, (*client.Client).Hosts, listedHosts)
 }
 
 func listedHosts(hosts []apiv1.Host) result {

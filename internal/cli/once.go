@@ -105,11 +105,11 @@ func (p *program) noteOnce(hosts []apiv1.HostOutcome, dryRun bool) {
 		if len(g.names) > 1 {
 			is, their = many, "their installers are done"
 		}
-		text := fmt.Sprintf("%s %s switched to %s when %s, at the latest at %s", someOf(g.names), is, g.first.Then, their, momentCell(g.first.Until))
+		until := "at the latest at"
 		if g.first.OnTimeout == "keep" {
-			text = fmt.Sprintf("%s %s switched to %s when %s, if that is before %s", someOf(g.names), is, g.first.Then, their, momentCell(g.first.Until))
+			until = "if that is before"
 		}
-		p.say("note", text)
+		p.say("note", fmt.Sprintf("%s %s switched to %s when %s, %s %s", someOf(g.names), is, g.first.Then, their, until, momentCell(g.first.Until)))
 	}
 	if len(ended) > 0 {
 		is := one

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pxe-pilot/pxe-pilot"
+	"github.com/pxe-pilot/pxe-pilot/client"
 )
 
 // A result is what a command prints to stdout.
@@ -45,6 +47,23 @@ func withOutput(cmd *cobra.Command) *format {
 	cmd.Flags().VarP(&f, "output", "o", "Print a table, json, yaml, or a name a line")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	return &f
+}
+
+// listing has a command ask the server for all there is of a kind, and print it.
+func listing[T any](p *program, cmd *cobra.Command, ask func(*client.Client, context.Context) ([]T, error), listed func([]T) result) *cobra.Command {
+	form := withOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := p.connect(cmd)
+		if err != nil {
+			return err
+		}
+		all, err := ask(c, cmd.Context())
+		if err != nil {
+			return err
+		}
+		return p.print(*form, listed(all))
+	}
+	return cmd
 }
 
 // print writes a result in one piece.

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 
@@ -45,7 +44,7 @@ func (r *reader) rule(n *yaml.Node, name string) pxepilot.Rule {
 		{key: "within", read: func(v *yaml.Node) {
 			rule.Within = measure(r, v, "within", "a time such as 4h or 2d, from 1s to 365d", pxepilot.LeastWithin, pxepilot.ParseDuration)
 			if rule.Within > pxepilot.MostWithin {
-				r.wrong(follow(v), "within is %s; want a time from 1s to 365d", time.Duration(rule.Within))
+				r.wrong(follow(v), "within is %s; want a time from 1s to 365d", rule.Within)
 			}
 		}},
 	}
